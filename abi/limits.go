@@ -1,0 +1,17 @@
+package abi
+
+// Limits of v1 that hold for every host and every plugin, before any budget of the operator.
+const (
+	// MaxMessageBytes is the largest message in either direction.
+	MaxMessageBytes = 16 << 20
+	// MaxNameBytes is the longest identifier: table, column, alias, room, socket id, schedule, call.
+	MaxNameBytes = 255
+	// MaxListItems is the largest list in a message (rows, values, columns, conditions, headers).
+	MaxListItems = 1 << 16
+	// MaxRoutes is the most routes, sockets, schedules or calls that one plugin registers, of each.
+	MaxRoutes = 4096
+	// MaxTextBytes is the longest error text that crosses.
+	MaxTextBytes = 4096
+	// MaxSocketData is the most that the host keeps for one socket.
+	MaxSocketData = 64 << 10
+)

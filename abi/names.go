@@ -1,0 +1,97 @@
+package abi
+
+// Version is the ABI's major version: what a guest states in its [Registration] and a host in its [Hello].
+const Version = 1
+
+// The host modules of v1. A plugin's import section states which it wants; one that is not granted is not linked.
+const (
+	ModuleCore   = "odac:core/v1"   // always linked
+	ModuleDB     = "odac:db/v1"     // capability db
+	ModuleCache  = "odac:cache/v1"  // capability cache
+	ModuleBuffer = "odac:buffer/v1" // capability buffer
+	ModuleWS     = "odac:ws/v1"     // capability ws
+	ModuleHTTP   = "odac:http/v1"   // capability http
+	ModuleExtism = "extism:host/env"
+)
+
+// The functions of odac:core/v1.
+const (
+	FuncInput  = "input"  // no request; answers the event's message
+	FuncOutput = "output" // request is the reply's message; empty answer
+	FuncTake   = "take"   // no request; answers what was kept because it did not fit
+)
+
+// The functions of odac:db/v1.
+const (
+	FuncQuery    = "query"    // Query -> Result
+	FuncBegin    = "begin"    // Begin -> Tx
+	FuncCommit   = "commit"   // Tx -> nothing
+	FuncRollback = "rollback" // Tx -> nothing
+)
+
+// The functions of odac:cache/v1.
+const (
+	FuncCachedQuery = "query" // Query (a select with TTL) -> Result
+	FuncCacheClear  = "clear" // Table -> nothing
+)
+
+// The functions of odac:buffer/v1.
+const (
+	FuncBufferWrite = "write" // BufferWrite -> Result
+	FuncBufferFlush = "flush" // Table -> nothing; the empty name is every table
+)
+
+// The functions of odac:ws/v1.
+const (
+	FuncSend      = "send"      // SocketSend -> nothing
+	FuncBroadcast = "broadcast" // SocketSend with Room -> Count
+	FuncJoin      = "join"      // SocketRoom -> nothing
+	FuncLeave     = "leave"     // SocketRoom -> nothing
+	FuncCount     = "count"     // SocketRoom -> Count; the empty room is every socket of the plugin
+	FuncClose     = "close"     // SocketClose -> nothing
+	FuncData      = "data"      // SocketData -> nothing: replaces what the host keeps for the socket
+)
+
+// The function of odac:http/v1.
+const FuncFetch = "fetch" // FetchRequest -> FetchResponse
+
+// What a guest exports.
+const (
+	ExportRegister = "odac_register"
+	ExportEvent    = "odac_event"
+)
+
+// EventKind says which message an event carries and which reply it wants.
+type EventKind uint32
+
+// The kinds of event. Numbers never change meaning.
+const (
+	EventHTTP          EventKind = 1 // HTTPRequest -> HTTPResponse
+	EventSocketUpgrade EventKind = 2 // HTTPRequest -> HTTPResponse; 101 admits, anything else refuses the socket
+	EventSocketOpen    EventKind = 3 // SocketEvent -> nothing
+	EventSocketMessage EventKind = 4 // SocketEvent -> nothing
+	EventSocketClose   EventKind = 5 // SocketEvent -> nothing
+	EventSchedule      EventKind = 6 // ScheduleEvent -> nothing
+	EventCall          EventKind = 7 // CallEvent -> CallReply
+)
+
+// String names the kind as logs and metrics do.
+func (k EventKind) String() string {
+	switch k {
+	case EventHTTP:
+		return "http"
+	case EventSocketUpgrade:
+		return "socket_upgrade"
+	case EventSocketOpen:
+		return "socket_open"
+	case EventSocketMessage:
+		return "socket_message"
+	case EventSocketClose:
+		return "socket_close"
+	case EventSchedule:
+		return "schedule"
+	case EventCall:
+		return "call"
+	}
+	return "unknown"
+}
