@@ -1,0 +1,93 @@
+// Package migrate brings a database to the state that schema files describe, without losing a row that nobody approved.
+//
+// The files say what is wanted; the package finds out what is there, what it applied the last time, and plans the ordered
+// steps between. It knows neither WebAssembly nor the other packages of this module: it works on a [database/sql] handle.
+//
+//	schema, err := migrate.LoadFS(bundle, "schema")               // schema/<table>.yaml, schema/<connection>/<table>.yaml
+//	plan, err := migrate.MakePlan(ctx, conn, schema, migrate.Options{Owner: "blog"})
+//	fmt.Print(plan)                                               // steps, SQL, hazards, hash; nothing was written
+//	report, err := plan.Apply(ctx, db, migrate.ApplyOptions{Approve: hash, Progress: show})
+//
+// The parts, for programs that want one of them:
+//
+//	live, err := migrate.Inspect(ctx, conn)                       // what is there, and what each owner applied
+//	want, err := migrate.Shadow(ctx, schema, live)                // the schema as the server itself prints it
+//	last, err := migrate.Shadow(ctx, live.Last("blog"), live)     // what this owner applied the last time
+//	changes := migrate.Diff(last, live, want)                     // three-way
+//	status, err := migrate.Status(ctx, conn, schema, opts)        // MakePlan in a read transaction that is rolled back
+//
+// # Contract
+//
+//   - Inspect, Shadow, Diff, MakePlan and Status write nothing, not even on an empty database.
+//   - Only what this package applied for the same owner is its to drop. A foreign table, a hand-made column, index or foreign
+//     key is reported in [Changes] and never touched. A table belongs to one owner; a second one gets [ErrOwner].
+//   - Apply plans again under the lock, so that counts and definitions are those that the steps will meet. The whole plan is
+//     one transaction: after an error or a kill the database is as before. Before the commit it is planned once more, and what
+//     is not empty is rolled back ([ErrNotConverged]). Concurrent runners: one applies, the others find nothing to do.
+//   - A step that destroys (drop of a column or table) needs [ApplyOptions.Approve] equal to [Plan.Hash], else
+//     [*ApprovalError]. A step by which a row would lose its value (a narrowing, NOT NULL over NULL, duplicates under unique) is
+//     refused with the count, up to five keys, and the SQL that finds them: [*RefusedError]. It cannot be approved.
+//   - Live different from last applied, where the schema wants something else, is drift: [ErrDrift], unless [Options.Drift] says
+//     revert or adopt.
+//   - Tables whose name begins with "_odac_" are reserved. Applied definitions are kept in "_odac_schema".
+//
+// # Column types and their form in SQLite
+//
+// SQLite gives a column an affinity by its declared name, and NUMERIC affinity turns '1.50' into 1.5 and a long digit string
+// into a float. So the names here are chosen for their affinity, and the declared name alone ([sqlite3_column_decltype],
+// compared without case, parentheses cut off) tells a reader the type of the value:
+//
+//	schema type           declared type             affinity  stored as                                  read as
+//	increments            INTEGER (primary key)     INTEGER   integer                                    int64
+//	bigIncrements         INTEGER (primary key)     INTEGER   integer                                    int64
+//	integer               INTEGER                   INTEGER   integer                                    int64
+//	integer, unsigned     INTEGER UNSIGNED + CHECK  INTEGER   integer                                    int64
+//	bigInteger            BIGINT                    INTEGER   integer                                    int64
+//	bigInteger, unsigned  BIGINT UNSIGNED + CHECK   INTEGER   integer                                    int64
+//	float                 DOUBLE                    REAL      real                                       float64
+//	decimal(10,2)         DECIMAL_TEXT(10,2)        TEXT      '12.50', always with its scale             decimal (string)
+//	string(255)           VARCHAR(255)              TEXT      text                                       text
+//	nanoid(21)            VARCHAR(21)               TEXT      text; that it is a nanoid is in Schema     text
+//	text                  TEXT                      TEXT      text                                       text
+//	enum                  TEXT + CHECK (x IN ...)   TEXT      text                                       text
+//	boolean               BOOLEAN                   NUMERIC   integer 0 or 1                             bool
+//	date                  DATE                      NUMERIC   '2006-01-02'                               time (midnight UTC)
+//	time                  TIME                      NUMERIC   '15:04:05.000000000'                       text
+//	datetime              DATETIME                  NUMERIC   '2006-01-02T15:04:05.000000000Z'           time (UTC, ns)
+//	timestamp             TIMESTAMP                 NUMERIC   '2006-01-02T15:04:05.000000000Z'           time (UTC, ns)
+//	binary                BLOB                      BLOB      blob                                       bytes
+//	json                  JSON_TEXT                 TEXT      JSON text                                  JSON
+//	jsonb                 JSONB_TEXT                TEXT      JSON text                                  JSON
+//	uuid                  UUID_TEXT                 TEXT      lower case with dashes                     text
+//	specificType          as written                by name   as is                                      by stored class
+//	timestamps            created_at and updated_at TIMESTAMP NOT NULL, default now()
+//
+// Any other declared name (a foreign table): by the stored class, int64, float64, text or bytes. The text of the time types has
+// a fixed width ([TimeLayout]), so text order is time order; it never looks like a number, so NUMERIC affinity leaves it alone.
+// SQLite itself does not hold a string to its length nor a decimal to its precision: who writes has to ([Column.Length]).
+//
+// # Schema file
+//
+//	columns:
+//	  id:        {type: nanoid, primary: true}
+//	  author_id: {type: integer, nullable: false, references: {table: users, column: id}, onDelete: cascade}
+//	  slug:      {type: string, length: 100, unique: true, renamedFrom: name}
+//	  price:     {type: decimal, precision: 12, scale: 2, default: 0}
+//	  seen_at:   {type: timestamp, default: {expression: now()}}
+//	  state:     {type: enum, values: [draft, live], nullable: false, default: draft, backfill: live}
+//	  times:     {type: timestamps}
+//	indexes:
+//	  - {columns: [state, slug], unique: true, name: posts_state_slug, where: "state = 'live'"}
+//	foreignKeys:                       # keys of more than one column
+//	  - {columns: [org, team], references: {table: teams, columns: [org, name]}, onDelete: cascade}
+//	seedKey: slug
+//	seedMode: insert-only              # or sync
+//	seed:
+//	  - {slug: hello, state: live}
+//
+// Unspecified nullable preserves what is there, and means nullable on add. Unspecified default drops the default. A text
+// default is text: now() as an expression is written {expression: now()}. Primary key columns are never null. renamedFrom: null
+// says that a new column is not a renamed one. backfill fills a column's NULLs when it is added or becomes NOT NULL.
+//
+// Unknown keys, types, duplicates, anchors and reserved names are errors that name file and line and say what to write.
+package migrate
