@@ -1,0 +1,81 @@
+package plugins
+
+import "github.com/odac-run/odachost/abi"
+
+// Capabilities is what a plugin asks for. A nil field was not asked for, and its host module is not linked.
+type Capabilities struct {
+	// DB is the module odac:db/v1.
+	DB *DB
+	// Cache is odac:cache/v1, read-through over what DB allows.
+	Cache *Cache
+	// Buffer is odac:buffer/v1, write-behind over what DB allows.
+	Buffer *Buffer
+	// WS is odac:ws/v1, WebSocket rooms and sends.
+	WS *WS
+	// HTTP is odac:http/v1, outbound requests.
+	HTTP *HTTP
+}
+
+// DB is the capability db.
+type DB struct {
+	// Tables gives the verbs allowed on each table, sorted, at least one. A table that is not here is out of reach.
+	Tables map[string][]Verb
+	// Raw allows SQL text beside built queries. It stays within Tables and their verbs.
+	Raw bool
+}
+
+// Cache is the capability cache.
+type Cache struct{}
+
+// Buffer is the capability buffer.
+type Buffer struct {
+	// Tables are the tables that may be written through the buffer, sorted; none is each that DB lets the plugin write. The
+	// verb is DB's to allow in either case.
+	Tables []string
+}
+
+// WS is the capability ws.
+type WS struct {
+	// Origins are the Origin host names, beside the plugin's own, from which browsers may open sockets: exact or
+	// "*.example.org"; "*" is any.
+	Origins []string
+}
+
+// HTTP is the capability http.
+type HTTP struct {
+	// Hosts are host names or IP addresses without scheme or port, lower case: exact or "*.example.org" (any depth below, not
+	// example.org itself); "*" is any public host.
+	Hosts []string
+}
+
+// Verb is what a plugin does to a table.
+type Verb string
+
+// The verbs.
+const (
+	Select Verb = "select"
+	Insert Verb = "insert"
+	Update Verb = "update"
+	Delete Verb = "delete"
+)
+
+// verbs are all of them, in the order in which they are printed.
+var verbs = []Verb{Select, Insert, Update, Delete}
+
+// The capabilities by name, as in plugin.yaml.
+const (
+	CapabilityDB     = "db"
+	CapabilityCache  = "cache"
+	CapabilityBuffer = "buffer"
+	CapabilityWS     = "ws"
+	CapabilityHTTP   = "http"
+)
+
+// modules gives each capability's host module.
+var modules = []struct{ capability, module string }{
+	{CapabilityDB, abi.ModuleDB},
+	{CapabilityCache, abi.ModuleCache},
+	{CapabilityBuffer, abi.ModuleBuffer},
+	{CapabilityWS, abi.ModuleWS},
+	{CapabilityHTTP, abi.ModuleHTTP},
+}
