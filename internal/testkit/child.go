@@ -31,7 +31,7 @@ type Process struct {
 // without sleeping.
 func Spawn(t testing.TB, name string, args ...string) *Process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), childEnv+"="+name)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -87,7 +87,7 @@ func (p *Process) Drain() []string {
 
 // Wait reads the rest of the child's output, waits for its end and returns its exit code, -1 if a signal ended it.
 func (p *Process) Wait() int {
-	for p.lines.Scan() { //nolint:revive // the child must not block on a full pipe
+	for p.lines.Scan() { // the child must not block on a full pipe
 	}
 	_ = p.wait() // the exit code says it
 	return p.cmd.ProcessState.ExitCode()

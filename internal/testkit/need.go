@@ -41,7 +41,7 @@ func Need(t testing.TB, program string) string {
 	}
 	t.Logf("testkit: %s is not installed: apt-get install %s", program, pkg)
 	for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", pkg}} {
-		cmd := exec.Command(apt, append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), apt, append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
 		// RUNLEVEL=1 keeps a package's server from being started: tests start their own.
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
 		if out, err := cmd.CombinedOutput(); err != nil {

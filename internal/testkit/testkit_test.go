@@ -106,7 +106,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 
 func (r *recorder) run(f func()) (said string) {
 	defer func() {
-		if p := recover(); p != nil && p != r { //nolint:errorlint // our own pointer
+		if p := recover(); p != nil && p != r {
 			panic(p)
 		}
 		said = r.said
