@@ -13,22 +13,34 @@ func Open(cfg Config) (*Buffer, error) { panic("soon") }
 func (b *Buffer) Node() string { panic("soon") }
 
 // Write queues ops as one unit: all of them are stored or none, and they are applied in one transaction.
-func (b *Buffer) Write(ctx context.Context, lane Lane, level Level, ops ...Op) (LSN, error) { panic("soon") }
+func (b *Buffer) Write(ctx context.Context, lane Lane, level Level, ops ...Op) (LSN, error) {
+	panic("soon")
+}
 
 // Insert adds a row: key and set together are its columns. See Op.
-func (b *Buffer) Insert(ctx context.Context, lane Lane, level Level, key, set []Column) (LSN, error) { panic("soon") }
+func (b *Buffer) Insert(ctx context.Context, lane Lane, level Level, key, set []Column) (LSN, error) {
+	panic("soon")
+}
 
 // Set gives columns of the row new values.
-func (b *Buffer) Set(ctx context.Context, lane Lane, level Level, key, set []Column) (LSN, error) { panic("soon") }
+func (b *Buffer) Set(ctx context.Context, lane Lane, level Level, key, set []Column) (LSN, error) {
+	panic("soon")
+}
 
 // Increment adds to integer columns of the row.
-func (b *Buffer) Increment(ctx context.Context, lane Lane, level Level, key []Column, add []Delta) (LSN, error) { panic("soon") }
+func (b *Buffer) Increment(ctx context.Context, lane Lane, level Level, key []Column, add []Delta) (LSN, error) {
+	panic("soon")
+}
 
 // Delete removes the row.
-func (b *Buffer) Delete(ctx context.Context, lane Lane, level Level, key []Column) (LSN, error) { panic("soon") }
+func (b *Buffer) Delete(ctx context.Context, lane Lane, level Level, key []Column) (LSN, error) {
+	panic("soon")
+}
 
 // Pending gives what is acknowledged for one row and not known to be applied.
-func (b *Buffer) Pending(ctx context.Context, lane Lane, key []Column) (Pending, error) { panic("soon") }
+func (b *Buffer) Pending(ctx context.Context, lane Lane, key []Column) (Pending, error) {
+	panic("soon")
+}
 
 // Flush waits until everything that was acknowledged in the lanes (all lanes, if none is named) at the call is applied.
 func (b *Buffer) Flush(ctx context.Context, lanes ...Lane) error { panic("soon") }

@@ -65,7 +65,7 @@ type Change struct {
 type Batch struct {
 	Node    string
 	Lane    Lane
-	From    LSN // what the ledger must hold; 0: no row yet
+	From    LSN // what the ledger must hold
 	To      LSN // what it holds after the commit
 	Missing Missing
 
@@ -99,8 +99,8 @@ type Result struct {
 // innodb_flush_log_at_trx_commit 1):
 //
 //  1. Move the ledger row by compare-and-set: UPDATE odac_buffer_ledger SET applied = To WHERE node = Node AND lane = Lane
-//     AND applied = From must hit one row. If From is 0 the row may not exist yet: INSERT it with applied = To, unless it is
-//     there. If no row was moved: roll back and return an error that is ErrFenced.
+//     AND applied = From must hit one row (Applied has made it). If it hits none: roll back and return an error that is
+//     ErrFenced.
 //  2. Execute the changes.
 //  3. Set poison aside: a change that this database refuses and would refuse again, because of what it says and not because of the
 //     moment. Constraint violations, values that do not convert, numbers out of range, unknown columns or table, no permission, and for Updates "no
@@ -112,8 +112,7 @@ type Result struct {
 //
 // What passes by itself is not poison: connection lost, busy, deadlock, timeout, disk full, shutdown, read-only. Return it as an
 // error, nothing applied. When the commit itself fails or its answer is lost, return the error too: the buffer
-// calls Applied next, on a fresh connection, and goes on from what it reads. After any error no transaction of this Apply may
-// commit later, once Applied has answered (roll back or close the connection).
+// calls Applied next and goes on from what it reads. A batch that is tried again is the same batch.
 //
 // A change of an existing row to what it holds already is a success. A delete that hits nothing is a success.
 //
@@ -122,8 +121,10 @@ type Result struct {
 // Invalidation belongs into Apply, around the transaction and on every outcome, in the same way as for every other write of
 // the database layer. The buffer has no callback for it.
 type Target interface {
-	// Applied reads the ledger: the LSN up to which lane's writes of node are in the database, 0 if there is no row. It
-	// creates the tables if need be. It must see every commit that happened before the call (the primary, a fresh snapshot).
+	// Applied reads the ledger: the LSN up to which lane's writes of node are in the database. It creates the tables if need
+	// be, and the row with applied = 0 if there is none. It uses a fresh connection after an error, sees every commit that
+	// happened before the call, and waits for a transaction that holds the row, such as one of a process that was
+	// killed (INSERT ... ON CONFLICT DO NOTHING, then SELECT ... FOR UPDATE; BEGIN IMMEDIATE on SQLite).
 	Applied(ctx context.Context, node string, lane Lane) (LSN, error)
 	// Apply applies one batch, see above.
 	Apply(ctx context.Context, batch *Batch) (Result, error)
