@@ -32,7 +32,7 @@ var (
 )
 
 // CorruptError is damage in the log that is not a torn tail. Acknowledged writes may be lost: restore the file from a
-// copy, or move it away to go on without the writes in it.
+// copy, or move the whole directory away to start a new log without the writes in it.
 type CorruptError struct {
 	File   string
 	Offset int64
@@ -41,7 +41,7 @@ type CorruptError struct {
 
 // Error names the file and the offset.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("buffer: log %s is corrupt at offset %d: %s: restore the file, or move it away to give up its writes",
+	return fmt.Sprintf("buffer: log %s is corrupt at offset %d: %s: restore the file, or move the directory away to start a new log without its writes",
 		e.File, e.Offset, e.Reason)
 }
 
