@@ -98,3 +98,11 @@ func (e *ApprovalError) Error() string {
 
 // Is makes it an [ErrApproval].
 func (e *ApprovalError) Is(target error) bool { return target == ErrApproval }
+
+// locally gives an error of the system the package's prefix; ours have it.
+func locally(err error, verb string) error {
+	if err == nil || strings.HasPrefix(err.Error(), "plugins: ") {
+		return err
+	}
+	return fmt.Errorf("plugins: %s: %w", verb, err)
+}
