@@ -1,0 +1,147 @@
+package odac
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/odac-run/odachost/abi"
+)
+
+// maxFormFields is the most fields that a form or query may have.
+const maxFormFields = 1000
+
+// Ctx is one HTTP request and the answer to it. It belongs to one event.
+type Ctx struct {
+	req     abi.HTTPRequest
+	pattern string
+	form    url.Values
+	formErr error
+	parsed  bool
+
+	status  int
+	header  Header
+	body    []byte
+	written bool
+}
+
+// Method is the request's method, in capitals.
+func (c *Ctx) Method() string { return c.req.Method }
+
+// Path is the path below the plugin's mount. It starts with a slash.
+func (c *Ctx) Path() string { return c.req.Path }
+
+// Pattern is the pattern of the route.
+func (c *Ctx) Pattern() string { return c.pattern }
+
+// Param is the value of a wildcard of the pattern, "" if there is none of that name.
+func (c *Ctx) Param(name string) string { return lookupParam(c.pattern, c.req.Params, name) }
+
+// Query is a parameter of the URL's query, the first of that name.
+func (c *Ctx) Query(name string) string { return queryValue(c.req.Query, name) }
+
+// QueryValues are all parameters of the URL's query. What is malformed is left out.
+func (c *Ctx) QueryValues() url.Values {
+	v, _ := parseForm(c.req.Query)
+	return v
+}
+
+// RawQuery is the URL's query as it came.
+func (c *Ctx) RawQuery() string { return c.req.Query }
+
+// Form is a field of an urlencoded form in the body, the first of that name; "" when there is none or the form is bad,
+// which [Ctx.FormValues] tells apart.
+func (c *Ctx) Form(name string) string {
+	v, _ := c.FormValues()
+	return v.Get(name)
+}
+
+// FormValues are the fields of an urlencoded form in the body, at most a thousand. Another content type is an [Unsupported]
+// error.
+func (c *Ctx) FormValues() (url.Values, error) {
+	if c.parsed {
+		return c.form, c.formErr
+	}
+	c.parsed = true
+	kind, _, _ := strings.Cut(c.Header("Content-Type"), ";")
+	if !equalFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
+		c.formErr = &Error{Kind: Unsupported, Public: "Please send the form as application/x-www-form-urlencoded."}
+		return nil, c.formErr
+	}
+	c.form, c.formErr = parseForm(string(c.req.Body))
+	return c.form, c.formErr
+}
+
+// Bind decodes a JSON body into v, as encoding/json does. What does not fit is an [Invalid] error; fields that v does not
+// have are ignored.
+func (c *Ctx) Bind(v any) error { return decodeJSON(c.req.Body, v) }
+
+// Body is the request's body.
+func (c *Ctx) Body() []byte { return c.req.Body }
+
+// Header is a header of the request, the first of that name.
+func (c *Ctx) Header(name string) string { return Header(c.req.Header).Get(name) }
+
+// Headers are the headers of the request.
+func (c *Ctx) Headers() Header { return Header(c.req.Header) }
+
+// Host is the host that the client asked for, with the port if it said one.
+func (c *Ctx) Host() string { return c.req.Host }
+
+// Scheme is http or https.
+func (c *Ctx) Scheme() string { return c.req.Scheme }
+
+// Remote is the client's address without port.
+func (c *Ctx) Remote() string { return c.req.Remote }
+
+// RequestID names the request in the host's log.
+func (c *Ctx) RequestID() string { return c.req.ID }
+
+// URL is the path that browsers use for a path of this plugin: the mount, then path.
+func (c *Ctx) URL(path string) string { return URL(path) }
+
+// lookupParam finds a wildcard's value. Values come in the order of the pattern's wildcards.
+func lookupParam(pattern string, values []string, name string) string {
+	for i := 0; i < len(values); {
+		_, rest, ok := strings.Cut(pattern, "{")
+		if !ok {
+			return ""
+		}
+		wild, rest, _ := strings.Cut(rest, "}")
+		pattern = rest
+		if wild == "$" {
+			continue
+		}
+		if strings.TrimSuffix(wild, "...") == name {
+			return values[i]
+		}
+		i++
+	}
+	return ""
+}
+
+// queryValue finds one parameter without building a map.
+func queryValue(query, name string) string {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		key, value, _ := strings.Cut(pair, "=")
+		if k, err := url.QueryUnescape(key); err != nil || k != name {
+			continue
+		}
+		if v, err := url.QueryUnescape(value); err == nil {
+			return v
+		}
+	}
+	return ""
+}
+
+func parseForm(s string) (url.Values, error) {
+	if strings.Count(s, "&") >= maxFormFields {
+		return nil, &Error{Kind: TooLarge, Text: "a form of more than 1000 fields"}
+	}
+	v, err := url.ParseQuery(s)
+	if err != nil {
+		return v, &Error{Kind: Invalid, Text: "form", Err: err}
+	}
+	return v, nil
+}

@@ -1,0 +1,181 @@
+package odac
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/sdk/internal/wire"
+)
+
+// Database is a connection by name.
+type Database struct{ conn string }
+
+// On is the connection of that name, On("") the default one.
+func On(connection string) Database { return Database{connection} }
+
+// DB starts a query on a table of the default connection: "posts", or "posts as p".
+func DB(table string) Query { return On("").DB(table) }
+
+// DB starts a query on a table of the connection.
+func (d Database) DB(table string) Query {
+	name, as := cutAlias(table)
+	return Query{q: abi.Query{Conn: d.conn, Table: name, As: as}, call: wire.DBQuery}
+}
+
+// Query is a statement that is being built: an immutable value. Each method returns a changed copy and leaves its receiver as it
+// was. Columns are identifiers, "title" or "posts.title", never SQL. Values are nil, bool, integers, floats, string, []byte,
+// time.Time, [Value] and pointers to them. What is wrong with a query is the error of the call that runs it.
+type Query struct {
+	q     abi.Query
+	call  wire.Func
+	where conds
+	have  conds
+	all   bool // write without a condition
+	cache bool
+	err   error
+}
+
+// Map is a row to write: values by column.
+type Map map[string]any
+
+// Column is an item of a select list: a column, or a function of one.
+type Column struct{ c abi.Column }
+
+// Col is a column, for As.
+func Col(name string) Column { return Column{abi.Column{Name: name}} }
+
+// Count counts rows ("*") or the values of a column that are not null.
+func Count(column string) Column { return Column{abi.Column{Name: column, Func: "count"}} }
+
+// Sum adds a column's values.
+func Sum(column string) Column { return Column{abi.Column{Name: column, Func: "sum"}} }
+
+// Min is a column's smallest value.
+func Min(column string) Column { return Column{abi.Column{Name: column, Func: "min"}} }
+
+// Max is a column's largest value.
+func Max(column string) Column { return Column{abi.Column{Name: column, Func: "max"}} }
+
+// Avg is the average of a column's values.
+func Avg(column string) Column { return Column{abi.Column{Name: column, Func: "avg"}} }
+
+// As names the item in the result.
+func (c Column) As(name string) Column {
+	c.c.As = name
+	return c
+}
+
+// Select chooses what is read: names of columns ("title", "posts.*", "title as t") and [Column] values. Without it every column
+// is read.
+func (q Query) Select(columns ...any) Query {
+	list := slices.Clip(q.q.Columns)
+	for _, c := range columns {
+		switch c := c.(type) {
+		case string:
+			name, as := cutAlias(c)
+			list = append(list, abi.Column{Name: name, As: as})
+		case Column:
+			list = append(list, c.c)
+		default:
+			return q.fail("Select takes names and odac.Column values")
+		}
+	}
+	q.q.Columns = list
+	return q
+}
+
+// Distinct drops repeated rows from the result.
+func (q Query) Distinct() Query {
+	q.q.Distinct = true
+	return q
+}
+
+// Join adds rows of another table ("authors", "authors as a") where two columns are equal. Rows without a match are dropped.
+func (q Query) Join(table, column, other string) Query { return q.join("inner", table, column, other) }
+
+// LeftJoin is Join that keeps rows without a match, with nulls.
+func (q Query) LeftJoin(table, column, other string) Query {
+	return q.join("left", table, column, other)
+}
+
+func (q Query) join(kind, table, column, other string) Query {
+	name, as := cutAlias(table)
+	on := []abi.Cond{{Op: abi.CondEq, Column: column, Other: other}}
+	q.q.Joins = append(slices.Clip(q.q.Joins), abi.Join{Kind: kind, Table: name, As: as, On: on})
+	return q
+}
+
+// Order sorts by terms such as "created_at desc", "title". Further calls add terms.
+func (q Query) Order(terms ...string) Query {
+	list := slices.Clip(q.q.Order)
+	for _, t := range terms {
+		name, dir, _ := strings.Cut(strings.TrimSpace(t), " ")
+		dir = strings.TrimSpace(dir)
+		desc := strings.EqualFold(dir, "desc")
+		if dir != "" && !desc && !strings.EqualFold(dir, "asc") {
+			return q.fail(`Order wants "column", "column asc" or "column desc", got "` + t + `"`)
+		}
+		list = append(list, abi.Order{Column: name, Desc: desc})
+	}
+	q.q.Order = list
+	return q
+}
+
+// Limit reads at most n rows; 0 is no limit but the host's budget.
+func (q Query) Limit(n int) Query {
+	if n < 0 {
+		return q.fail("Limit is negative")
+	}
+	q.q.Limit = int64(n)
+	return q
+}
+
+// Offset skips the first n rows.
+func (q Query) Offset(n int) Query {
+	if n < 0 {
+		return q.fail("Offset is negative")
+	}
+	q.q.Offset = int64(n)
+	return q
+}
+
+// Group makes one row of all rows that agree in these columns.
+func (q Query) Group(columns ...string) Query {
+	q.q.Group = append(slices.Clip(q.q.Group), columns...)
+	return q
+}
+
+// Cache reads through the cache: an answer may come from it for at most ttl (0 is the host's default), and never after a write
+// to one of the query's tables. In a transaction it changes nothing.
+func (q Query) Cache(ttl time.Duration) Query {
+	q.q.TTL = ttl.Milliseconds()
+	if ttl > 0 && q.q.TTL == 0 {
+		q.q.TTL = 1
+	}
+	q.cache = true
+	if q.q.Tx == 0 {
+		q.call = wire.CacheQuery
+	}
+	return q
+}
+
+// AllRows lets Update, Increment and Delete go without a condition, which is otherwise an error.
+func (q Query) AllRows() Query {
+	q.all = true
+	return q
+}
+
+// fail keeps the first mistake for the call that runs the query.
+func (q Query) fail(text string) Query {
+	if q.err == nil {
+		q.err = newError(Invalid, "odac: query on "+q.q.Table+": "+text)
+	}
+	return q
+}
+
+func cutAlias(s string) (name, as string) {
+	name, as, _ = strings.Cut(s, " as ")
+	return strings.TrimSpace(name), strings.TrimSpace(as)
+}

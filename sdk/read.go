@@ -1,0 +1,96 @@
+package odac
+
+import (
+	"github.com/odac-run/odachost/abi"
+)
+
+// All reads the rows. None is not an error.
+func (q Query) All() (Rows, error) {
+	r, err := q.selectRows()
+	return r.Rows, err
+}
+
+// First reads the first row, and is a [NotFound] error when there is none.
+func (q Query) First() (Row, error) {
+	q.q.Limit = 1
+	r, err := q.selectRows()
+	if err != nil {
+		return Row{}, err
+	}
+	if len(r.Rows) == 0 {
+		return Row{}, newError(NotFound, "no such row in "+q.q.Table)
+	}
+	return r.Rows[0], nil
+}
+
+// Exists says whether there is a row.
+func (q Query) Exists() (bool, error) {
+	q.q.Limit = 1
+	r, err := q.selectRows()
+	return len(r.Rows) > 0, err
+}
+
+// Pluck reads one column.
+func (q Query) Pluck(column string) ([]Value, error) {
+	q.q.Columns = []abi.Column{{Name: column}}
+	r, err := q.selectRows()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Value, len(r.Rows))
+	for i, row := range r.Rows {
+		if len(row.values) > 0 {
+			list[i] = row.values[0]
+		}
+	}
+	return list, nil
+}
+
+// Count counts the rows, without regard to Select, Order, Limit and Offset. With Group or Distinct it is an error: read the
+// groups with Select instead.
+func (q Query) Count() (int64, error) {
+	v, err := q.aggregate(Count("*"))
+	return v.AsInt(), err
+}
+
+// Sum adds a column's values; of no rows it is null.
+func (q Query) Sum(column string) (Value, error) { return q.aggregate(Sum(column)) }
+
+// Min is a column's smallest value; of no rows it is null.
+func (q Query) Min(column string) (Value, error) { return q.aggregate(Min(column)) }
+
+// Max is a column's largest value; of no rows it is null.
+func (q Query) Max(column string) (Value, error) { return q.aggregate(Max(column)) }
+
+// Avg is the average of a column's values; of no rows it is null.
+func (q Query) Avg(column string) (Value, error) { return q.aggregate(Avg(column)) }
+
+func (q Query) aggregate(c Column) (Value, error) {
+	if len(q.q.Group) > 0 || q.q.Distinct {
+		q = q.fail("Count, Sum, Min, Max and Avg do not go with Group or Distinct: select odac.Count and read the rows")
+	}
+	q.q.Columns, q.q.Order, q.q.Limit, q.q.Offset = []abi.Column{c.c}, nil, 0, 0
+	r, err := q.selectRows()
+	if err != nil || len(r.Rows) == 0 || len(r.Rows[0].values) == 0 {
+		return Value{}, err
+	}
+	return r.Rows[0].values[0], nil
+}
+
+func (q Query) selectRows() (Result, error) {
+	q.q.Verb = abi.VerbSelect
+	return q.run()
+}
+
+// run sends the query.
+func (q Query) run() (Result, error) {
+	if q.err != nil {
+		return Result{}, q.err
+	}
+	q.q.Where, q.q.Having = q.where.list, q.have.list
+	answer, err := hostCall(q.call, &q.q)
+	if err != nil {
+		return Result{}, err
+	}
+	return decodeResult(answer)
+}

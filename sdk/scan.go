@@ -1,0 +1,249 @@
+package odac
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/odac-run/odachost/abi"
+)
+
+// Scan reads into *[]T all rows, or into *T the first row ([NotFound] if there is none), T a struct whose fields name their
+// columns by tag: `db:"title"`; a field without a tag is its name in snake case, "-" is no column. It is strict: a value that does
+// not fit its field without loss is an [Invalid] error; a null needs a pointer field or a [Value]. Columns without a
+// field are ignored, fields without a column keep what they hold.
+func (q Query) Scan(dst any) error {
+	p := reflect.ValueOf(dst)
+	if p.Kind() != reflect.Pointer || p.IsNil() {
+		return newError(Invalid, "odac: Scan wants a pointer to a struct or to a slice of structs")
+	}
+	v := p.Elem()
+	if v.Kind() == reflect.Struct {
+		row, err := q.First()
+		if err != nil {
+			return err
+		}
+		return scanRow(row, v)
+	}
+	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Struct {
+		return newError(Invalid, "odac: Scan wants a pointer to a struct or to a slice of structs")
+	}
+	rows, err := q.All()
+	if err != nil {
+		return err
+	}
+	list := reflect.MakeSlice(v.Type(), len(rows), len(rows))
+	for i, row := range rows {
+		if err := scanRow(row, list.Index(i)); err != nil {
+			return err
+		}
+	}
+	v.Set(list)
+	return nil
+}
+
+func scanRow(row Row, dst reflect.Value) error {
+	t := dst.Type()
+	for i := range t.NumField() {
+		name := columnOf(t.Field(i))
+		if name == "" {
+			continue
+		}
+		v, ok := row.Get(name)
+		if ok && !setField(dst.Field(i), v) {
+			return newError(Invalid, "odac: column "+name+" is "+v.Kind().String()+" and does not fit field "+t.Field(i).Name+" "+t.Field(i).Type.String())
+		}
+	}
+	return nil
+}
+
+func columnOf(f reflect.StructField) string {
+	if !f.IsExported() {
+		return ""
+	}
+	name, _, _ := strings.Cut(f.Tag.Get("db"), ",")
+	if name == "-" {
+		return ""
+	}
+	if name == "" {
+		name = snake(f.Name)
+	}
+	return name
+}
+
+// snake turns CreatedAt into created_at and UserID into user_id.
+func snake(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		upper := c >= 'A' && c <= 'Z'
+		if upper && i > 0 && (s[i-1] < 'A' || s[i-1] > 'Z' || i+1 < len(s) && s[i+1] >= 'a' && s[i+1] <= 'z') {
+			b.WriteByte('_')
+		}
+		if upper {
+			c |= 0x20
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+var (
+	typeValue = reflect.TypeFor[Value]()
+	typeTime  = reflect.TypeFor[time.Time]()
+)
+
+func setField(f reflect.Value, v Value) bool {
+	t := f.Type()
+	switch {
+	case t == typeValue:
+		f.Set(reflect.ValueOf(v))
+		return true
+	case t.Kind() == reflect.Pointer && v.IsNull():
+		f.SetZero()
+		return true
+	case t.Kind() == reflect.Pointer:
+		p := reflect.New(t.Elem())
+		f.Set(p)
+		return setField(p.Elem(), v)
+	case t == typeTime:
+		x, ok := timeOf(v)
+		f.Set(reflect.ValueOf(x))
+		return ok
+	}
+	switch t.Kind() {
+	case reflect.String:
+		f.SetString(v.AsText())
+		return v.Kind() == abi.KindText || v.Kind() == abi.KindDecimal || v.Kind() == abi.KindJSON
+	case reflect.Bool:
+		x, ok := boolOf(v)
+		f.SetBool(x)
+		return ok
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		x, ok := intOf(v)
+		f.SetInt(x)
+		return ok && !f.OverflowInt(x)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		x, ok := intOf(v)
+		f.SetUint(uint64(x))
+		return ok && x >= 0 && !f.OverflowUint(uint64(x))
+	case reflect.Float32, reflect.Float64:
+		x, ok := floatOf(v)
+		f.SetFloat(x)
+		return ok
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 && v.Kind() != abi.KindNull {
+			f.SetBytes([]byte(v.AsText()))
+			return true
+		}
+	}
+	return false
+}
+
+// rowsOf makes fields and values of maps, structs, pointers to structs, or one slice of these.
+func rowsOf(rows []any) ([]string, []abi.Values, error) {
+	if len(rows) == 1 {
+		switch list := rows[0].(type) {
+		case []Map:
+			rows = make([]any, len(list))
+			for i, m := range list {
+				rows[i] = m
+			}
+		case Map: // the usual case needs no reflection
+		default:
+			if v := reflect.ValueOf(rows[0]); v.Kind() == reflect.Slice {
+				rows = make([]any, v.Len())
+				for i := range rows {
+					rows[i] = v.Index(i).Interface()
+				}
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil, nil, newError(Invalid, "there are no rows")
+	}
+	var fields []string
+	out := make([]abi.Values, len(rows))
+	for i, row := range rows {
+		names, values, err := rowOf(row)
+		if err != nil {
+			return nil, nil, err
+		}
+		if i > 0 && !slices.Equal(fields, names) {
+			return nil, nil, newError(Invalid, "the rows of one call have different columns")
+		}
+		fields, out[i] = names, values
+	}
+	if len(fields) == 0 {
+		return nil, nil, newError(Invalid, "there are no columns")
+	}
+	return fields, out, nil
+}
+
+func rowOf(row any) ([]string, abi.Values, error) {
+	if m, ok := row.(Map); ok {
+		names := make([]string, 0, len(m))
+		for name := range m {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		values := make(abi.Values, len(names))
+		for i, name := range names {
+			v, err := abi.Of(m[name])
+			if err != nil {
+				return nil, nil, newError(Invalid, name+": "+err.Error())
+			}
+			values[i] = v
+		}
+		return names, values, nil
+	}
+	v := reflect.ValueOf(row)
+	if v.Kind() == reflect.Pointer && !v.IsNil() {
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.Struct {
+		return nil, nil, newError(Invalid, "a row is an odac.Map or a struct")
+	}
+	return structRow(v)
+}
+
+// structRow leaves out zero fields that are tagged omitempty: an id for the host to fill, say.
+func structRow(v reflect.Value) (names []string, values abi.Values, err error) {
+	t := v.Type()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := columnOf(f)
+		if name == "" || v.Field(i).IsZero() && strings.HasSuffix(f.Tag.Get("db"), ",omitempty") {
+			continue
+		}
+		value, err := valueOf(v.Field(i))
+		if err != nil {
+			return nil, nil, newError(Invalid, name+": "+err.Error())
+		}
+		names, values = append(names, name), append(values, value)
+	}
+	return names, values, nil
+}
+
+func valueOf(v reflect.Value) (Value, error) {
+	if x, err := abi.Of(v.Interface()); err == nil {
+		return x, nil
+	}
+	switch v.Kind() { // named types of plain ones
+	case reflect.Pointer:
+		if v.IsNil() {
+			return abi.Null(), nil
+		}
+		return valueOf(v.Elem())
+	case reflect.String:
+		return abi.Text(v.String()), nil
+	case reflect.Bool:
+		return abi.Bool(v.Bool()), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return abi.Int(v.Int()), nil
+	case reflect.Float32, reflect.Float64:
+		return abi.Float(v.Float()), nil
+	}
+	return abi.Of(v.Interface())
+}
