@@ -156,13 +156,18 @@ func (w *wal) stop() error {
 // reset leaves nothing but the header of a new segment, after stop and when all is applied: the next Open has nothing to
 // recover. If there is no room for that, the old segments stay.
 func (w *wal) reset() error {
-	if w.active != nil && w.offset > segmentHeader {
+	if w.offset > segmentHeader {
 		if err := w.rotate(nil); errors.Is(err, ErrDiskFull) || errors.Is(err, ErrBufferFull) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		if err := errors.Join(w.file.Truncate(w.offset), w.file.Close()); err != nil {
+		if err := w.file.Close(); err != nil {
+			return err
+		}
+	}
+	if w.offset == segmentHeader {
+		if err := os.Truncate(w.active.path, segmentHeader); err != nil {
 			return err
 		}
 	}
