@@ -37,3 +37,4 @@ package abi
 //go:generate go run github.com/tinylib/msgp@v1.6.5 -io=false -tests=false -file=event.go -o=event_gen.go
 //go:generate go run github.com/tinylib/msgp@v1.6.5 -io=false -tests=false -file=query.go -o=query_gen.go
 //go:generate go run github.com/tinylib/msgp@v1.6.5 -io=false -tests=false -file=message.go -o=message_gen.go
+//go:generate go run ./internal/repoint event_gen.go query_gen.go message_gen.go

@@ -11,7 +11,7 @@ type HTTPRequest struct {
 	Query  string   `msg:"q,omitempty"` // raw
 	Params []string `msg:"v,omitempty"` // the pattern's wildcards in order, unescaped
 	Header []string `msg:"h,omitempty"` // pairs, canonical names
-	Body   []byte   `msg:"b,omitempty"`
+	Body   []byte   `msg:"b,omitempty,limit=16777216"`
 	Host   string   `msg:"ho,omitempty"`
 	Scheme string   `msg:"s,omitempty"`  // http or https
 	Remote string   `msg:"r,omitempty"`  // the client's address, without port
@@ -22,7 +22,7 @@ type HTTPRequest struct {
 type HTTPResponse struct {
 	Status int      `msg:"s,omitempty"` // 0 is 200
 	Header []string `msg:"h,omitempty"` // pairs
-	Body   []byte   `msg:"b,omitempty"`
+	Body   []byte   `msg:"b,omitempty,limit=16777216"`
 }
 
 // SocketEvent is what a socket's handlers see.
@@ -31,13 +31,13 @@ type SocketEvent struct {
 	ID     string   `msg:"id"` // the socket, unique over all nodes
 	Params []string `msg:"v,omitempty"`
 	Query  string   `msg:"q,omitempty"`
-	Data   []byte   `msg:"d,omitempty"` // what the plugin keeps with the socket
-	Header []string `msg:"h,omitempty"` // open only
+	Data   []byte   `msg:"d,omitempty,limit=16777216"` // what the plugin keeps with the socket
+	Header []string `msg:"h,omitempty"`                // open only
 	Remote string   `msg:"r,omitempty"`
 	Binary bool     `msg:"bin,omitempty"`
-	Body   []byte   `msg:"b,omitempty"`  // message only
-	Code   int      `msg:"c,omitempty"`  // close only: RFC 6455 section 7.4
-	Reason string   `msg:"re,omitempty"` // close only
+	Body   []byte   `msg:"b,omitempty,limit=16777216"` // message only
+	Code   int      `msg:"c,omitempty"`                // close only: RFC 6455 section 7.4
+	Reason string   `msg:"re,omitempty"`               // close only
 }
 
 // ScheduleEvent runs a schedule.
@@ -49,12 +49,12 @@ type ScheduleEvent struct {
 // CallEvent runs a function that the plugin offers to the Go program or the command line.
 type CallEvent struct {
 	Name string `msg:"n"`
-	Body []byte `msg:"b,omitempty"`
+	Body []byte `msg:"b,omitempty,limit=16777216"`
 }
 
 // CallReply answers a CallEvent.
 type CallReply struct {
-	Body []byte `msg:"b,omitempty"`
+	Body []byte `msg:"b,omitempty,limit=16777216"`
 }
 
 // Hello is the input of odac_register: who the host is and what it offers.

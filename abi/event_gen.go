@@ -3,7 +3,7 @@
 package abi
 
 import (
-	"github.com/tinylib/msgp/msgp"
+	msgp "github.com/odac-run/odachost/abi/msgpack"
 )
 
 // Size limits for msgp deserialization
@@ -77,7 +77,7 @@ func (z *CallEvent) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0002 > zd9e37b5dlimitArrays {
+			if zb0002 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -168,7 +168,7 @@ func (z *CallReply) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0002 > zd9e37b5dlimitArrays {
+			if zb0002 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -414,7 +414,7 @@ func (z *HTTPRequest) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0004 > zd9e37b5dlimitArrays {
+			if zb0004 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -619,7 +619,7 @@ func (z *HTTPResponse) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0003 > zd9e37b5dlimitArrays {
+			if zb0003 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1883,7 +1883,7 @@ func (z *SocketEvent) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Data")
 				return
 			}
-			if zb0003 > zd9e37b5dlimitArrays {
+			if zb0003 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1944,7 +1944,7 @@ func (z *SocketEvent) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0005 > zd9e37b5dlimitArrays {
+			if zb0005 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}

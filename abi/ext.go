@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
+	msgp "github.com/odac-run/odachost/abi/msgpack"
 )
 
 // appendExt appends an extension object (ext 8, 16 or 32) that holds s.
@@ -67,9 +67,9 @@ func (v *Value) readExt(b []byte) ([]byte, error) {
 	}
 	switch typ {
 	case ExtDecimal:
-		*v = Decimal(string(data))
+		*v = Decimal(msgp.UnsafeString(data))
 	case ExtJSON:
-		*v = JSON(string(data))
+		*v = JSON(msgp.UnsafeString(data))
 	case ExtTime:
 		sec, nsec, ok := readTime(data)
 		if !ok {

@@ -6,7 +6,8 @@ const (
 	MaxMessageBytes = 16 << 20
 	// MaxNameBytes is the longest identifier: table, column, alias, room, socket id, schedule, call.
 	MaxNameBytes = 255
-	// MaxListItems is the largest list in a message (rows, values, columns, conditions, headers).
+	// MaxListItems is the largest list in a message: rows, values, headers. The parts of a query have lower limits, which
+	// stand beside their fields.
 	MaxListItems = 1 << 16
 	// MaxRoutes is the most routes, sockets, schedules or calls that one plugin registers, of each.
 	MaxRoutes = 4096

@@ -9,7 +9,7 @@ type SocketSend struct {
 	Room   string   `msg:"r,omitempty"`
 	Except []string `msg:"x,omitempty"`
 	Binary bool     `msg:"bin,omitempty"`
-	Body   []byte   `msg:"b"`
+	Body   []byte   `msg:"b,limit=16777216"`
 }
 
 // SocketRoom names a room and, to join or leave, a socket.
@@ -28,7 +28,7 @@ type SocketClose struct {
 // SocketData replaces what the host keeps for a socket, at most [MaxSocketData] bytes.
 type SocketData struct {
 	ID   string `msg:"id"`
-	Data []byte `msg:"d,omitempty"`
+	Data []byte `msg:"d,omitempty,limit=16777216"`
 }
 
 // Count answers how many.
@@ -41,7 +41,7 @@ type FetchRequest struct {
 	Method   string   `msg:"m,omitempty"` // "" is GET
 	URL      string   `msg:"u"`
 	Header   []string `msg:"h,omitempty"` // pairs
-	Body     []byte   `msg:"b,omitempty"`
+	Body     []byte   `msg:"b,omitempty,limit=16777216"`
 	Timeout  int64    `msg:"to,omitempty"` // milliseconds, within the call's deadline; 0 is the deadline
 	Redirect int      `msg:"rd,omitempty"` // redirects to follow, 0 is 10, -1 is none
 }
@@ -51,5 +51,5 @@ type FetchResponse struct {
 	Status int      `msg:"s"`
 	URL    string   `msg:"u,omitempty"` // after redirects
 	Header []string `msg:"h,omitempty"` // pairs
-	Body   []byte   `msg:"b,omitempty"`
+	Body   []byte   `msg:"b,omitempty,limit=16777216"`
 }

@@ -3,7 +3,7 @@
 package abi
 
 import (
-	"github.com/tinylib/msgp/msgp"
+	msgp "github.com/odac-run/odachost/abi/msgpack"
 )
 
 // Size limits for msgp deserialization
@@ -203,7 +203,7 @@ func (z *FetchRequest) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0003 > zdc5d9100limitArrays {
+			if zb0003 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -390,7 +390,7 @@ func (z *FetchResponse) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0003 > zdc5d9100limitArrays {
+			if zb0003 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -613,7 +613,7 @@ func (z *SocketData) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Data")
 				return
 			}
-			if zb0002 > zdc5d9100limitArrays {
+			if zb0002 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -885,7 +885,7 @@ func (z *SocketSend) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Body")
 				return
 			}
-			if zb0003 > zdc5d9100limitArrays {
+			if zb0003 > 16777216 {
 				err = msgp.ErrLimitExceeded
 				return
 			}

@@ -36,24 +36,24 @@ type Query struct {
 	As    string `msg:"as,omitempty"` // the table's alias
 
 	// Select.
-	Columns  []Column `msg:"c,omitempty"` // none is every column
+	Columns  []Column `msg:"c,omitempty,limit=2048"` // none is every column
 	Distinct bool     `msg:"di,omitempty"`
-	Joins    []Join   `msg:"j,omitempty"`
-	Group    []string `msg:"g,omitempty"`
-	Having   []Cond   `msg:"hv,omitempty"` // postfix, like Where
-	Order    []Order  `msg:"o,omitempty"`
+	Joins    []Join   `msg:"j,omitempty,limit=64"`
+	Group    []string `msg:"g,omitempty,limit=256"`
+	Having   []Cond   `msg:"hv,omitempty,limit=4096"` // postfix, like Where
+	Order    []Order  `msg:"o,omitempty,limit=256"`
 	Limit    int64    `msg:"l,omitempty"` // 0 is none but the budget's
 	Offset   int64    `msg:"of,omitempty"`
 
 	// Select, update and delete.
-	Where []Cond `msg:"w,omitempty"` // postfix; what is left on the stack is joined by and
+	Where []Cond `msg:"w,omitempty,limit=4096"` // postfix; what is left on the stack is joined by and
 
 	// Insert: one value per field in each row. Update: one row.
-	Fields     []string  `msg:"f,omitempty"`
+	Fields     []string  `msg:"f,omitempty,limit=2048"`
 	Rows       []Values  `msg:"r,omitempty"`
-	Increments []Delta   `msg:"in,omitempty"` // update: column = column + delta
-	Conflict   *Conflict `msg:"cf,omitempty"` // insert: what to do when a unique key is taken; nil is an error
-	Returning  []string  `msg:"rt,omitempty"`
+	Increments []Delta   `msg:"in,omitempty,limit=256"` // update: column = column + delta
+	Conflict   *Conflict `msg:"cf,omitempty"`           // insert: what to do when a unique key is taken; nil is an error
+	Returning  []string  `msg:"rt,omitempty,limit=2048"`
 
 	// Cached select.
 	TTL int64 `msg:"ttl,omitempty"` // milliseconds; 0 is the host's default
@@ -71,7 +71,7 @@ type Join struct {
 	Kind  string `msg:"k,omitempty"` // "" and inner, left, right, cross
 	Table string `msg:"t"`
 	As    string `msg:"as,omitempty"`
-	On    []Cond `msg:"on,omitempty"`
+	On    []Cond `msg:"on,omitempty,limit=256"`
 }
 
 // Order is one term of the order.
@@ -180,9 +180,9 @@ type BufferWrite struct {
 	Table      string     `msg:"t"`
 	Op         BufferOp   `msg:"op,omitempty"`
 	Level      Durability `msg:"lv,omitempty"`
-	KeyColumns []string   `msg:"kc,omitempty"`
+	KeyColumns []string   `msg:"kc,omitempty,limit=64"`
 	Key        Values     `msg:"k,omitempty"`
-	Fields     []string   `msg:"f,omitempty"` // insert, set
-	Rows       []Values   `msg:"r,omitempty"` // insert: one or more; set: one
-	Increments []Delta    `msg:"in,omitempty"`
+	Fields     []string   `msg:"f,omitempty,limit=2048"` // insert, set
+	Rows       []Values   `msg:"r,omitempty"`            // insert: one or more; set: one
+	Increments []Delta    `msg:"in,omitempty,limit=256"`
 }

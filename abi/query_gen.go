@@ -3,7 +3,7 @@
 package abi
 
 import (
-	"github.com/tinylib/msgp/msgp"
+	msgp "github.com/odac-run/odachost/abi/msgpack"
 )
 
 // Size limits for msgp deserialization
@@ -320,7 +320,7 @@ func (z *BufferWrite) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "KeyColumns")
 				return
 			}
-			if zb0004 > z9eee6f6blimitArrays {
+			if zb0004 > 64 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -351,7 +351,7 @@ func (z *BufferWrite) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Fields")
 				return
 			}
-			if zb0005 > z9eee6f6blimitArrays {
+			if zb0005 > 2048 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -399,7 +399,7 @@ func (z *BufferWrite) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Increments")
 				return
 			}
-			if zb0007 > z9eee6f6blimitArrays {
+			if zb0007 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -415,7 +415,7 @@ func (z *BufferWrite) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					err = msgp.WrapError(err, "Increments", za0004)
 					return
 				}
-				if zb0008 > z9eee6f6blimitMaps {
+				if zb0008 > 256 {
 					err = msgp.ErrLimitExceeded
 					return
 				}
@@ -1169,7 +1169,7 @@ func (z *Join) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "On")
 				return
 			}
-			if zb0002 > z9eee6f6blimitArrays {
+			if zb0002 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1681,7 +1681,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Columns")
 				return
 			}
-			if zb0003 > z9eee6f6blimitArrays {
+			if zb0003 > 2048 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1697,7 +1697,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					err = msgp.WrapError(err, "Columns", za0001)
 					return
 				}
-				if zb0004 > z9eee6f6blimitMaps {
+				if zb0004 > 2048 {
 					err = msgp.ErrLimitExceeded
 					return
 				}
@@ -1764,7 +1764,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Joins")
 				return
 			}
-			if zb0005 > z9eee6f6blimitArrays {
+			if zb0005 > 64 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1788,7 +1788,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Group")
 				return
 			}
-			if zb0006 > z9eee6f6blimitArrays {
+			if zb0006 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1812,7 +1812,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Having")
 				return
 			}
-			if zb0007 > z9eee6f6blimitArrays {
+			if zb0007 > 4096 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1836,7 +1836,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Order")
 				return
 			}
-			if zb0008 > z9eee6f6blimitArrays {
+			if zb0008 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1852,7 +1852,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					err = msgp.WrapError(err, "Order", za0005)
 					return
 				}
-				if zb0009 > z9eee6f6blimitMaps {
+				if zb0009 > 256 {
 					err = msgp.ErrLimitExceeded
 					return
 				}
@@ -1915,7 +1915,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Where")
 				return
 			}
-			if zb0010 > z9eee6f6blimitArrays {
+			if zb0010 > 4096 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1939,7 +1939,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Fields")
 				return
 			}
-			if zb0011 > z9eee6f6blimitArrays {
+			if zb0011 > 2048 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -1987,7 +1987,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Increments")
 				return
 			}
-			if zb0013 > z9eee6f6blimitArrays {
+			if zb0013 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
@@ -2003,7 +2003,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					err = msgp.WrapError(err, "Increments", za0009)
 					return
 				}
-				if zb0014 > z9eee6f6blimitMaps {
+				if zb0014 > 256 {
 					err = msgp.ErrLimitExceeded
 					return
 				}
@@ -2062,7 +2062,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Returning")
 				return
 			}
-			if zb0015 > z9eee6f6blimitArrays {
+			if zb0015 > 2048 {
 				err = msgp.ErrLimitExceeded
 				return
 			}

@@ -1,14 +1,16 @@
 package abi
 
 import (
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"math"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
-	"github.com/tinylib/msgp/msgp"
+	msgp "github.com/odac-run/odachost/abi/msgpack"
 )
 
 // Kind is the type of a [Value].
@@ -136,7 +138,7 @@ func (v Value) String() string {
 	case KindFloat:
 		return strconv.FormatFloat(v.AsFloat(), 'g', -1, 64)
 	case KindBytes:
-		return "0x" + fmt.Sprintf("%x", v.text)
+		return "0x" + hex.EncodeToString(unsafeBytes(v.text))
 	case KindTime:
 		return v.AsTime().Format(time.RFC3339Nano)
 	}
@@ -198,7 +200,7 @@ func Of(x any) (Value, error) {
 	case *time.Time:
 		return ofPtr(x)
 	}
-	return Value{}, fmt.Errorf("a value of Go type %T has no SQL type: use bool, an integer, a float, string, []byte, time.Time or a Value", x)
+	return Value{}, errors.New("a value of Go type " + reflect.TypeOf(x).String() + " has no SQL type: use bool, an integer, a float, string, []byte, time.Time or a Value")
 }
 
 func ofPtr[T any](p *T) (Value, error) {
@@ -210,7 +212,8 @@ func ofPtr[T any](p *T) (Value, error) {
 
 func ofUint(u uint64) (Value, error) {
 	if u > math.MaxInt64 {
-		return Value{}, fmt.Errorf("%d is over the range of a 64-bit signed integer: pass it as Decimal(%q)", u, strconv.FormatUint(u, 10))
+		digits := strconv.FormatUint(u, 10)
+		return Value{}, errors.New(digits + " is over the range of a 64-bit signed integer: pass it as Decimal(" + strconv.Quote(digits) + ")")
 	}
 	return Int(int64(u)), nil
 }
@@ -248,6 +251,13 @@ var errValue = errors.New("abi: not a value: want nil, bool, int, float, str, bi
 
 // UnmarshalMsg reads one value from b and returns what follows it.
 func (v *Value) UnmarshalMsg(b []byte) ([]byte, error) {
+	rest, err := v.UnmarshalView(b)
+	v.text = strings.Clone(v.text)
+	return rest, err
+}
+
+// UnmarshalView is UnmarshalMsg without a copy: text, bytes, decimal and JSON are views of b, which must never change again.
+func (v *Value) UnmarshalView(b []byte) ([]byte, error) {
 	switch msgp.NextType(b) {
 	case msgp.NilType:
 		*v = Value{}
@@ -265,12 +275,12 @@ func (v *Value) UnmarshalMsg(b []byte) ([]byte, error) {
 		*v = Float(x)
 		return rest, err
 	case msgp.StrType:
-		x, rest, err := msgp.ReadStringBytes(b)
-		*v = Text(x)
+		x, rest, err := msgp.ReadStringZC(b)
+		*v = Text(msgp.UnsafeString(x))
 		return rest, err
 	case msgp.BinType:
 		x, rest, err := msgp.ReadBytesZC(b)
-		*v = Value{kind: KindBytes, text: string(x)}
+		*v = Value{kind: KindBytes, text: msgp.UnsafeString(x)}
 		return rest, err
 	}
 	return v.readExt(b)
