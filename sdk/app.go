@@ -27,7 +27,7 @@ type app struct {
 	funcs      []function
 	problems   []string // what was wrong with the registrations
 
-	serveSocket func(kind abi.EventKind, msg, out []byte) ([]byte, error) // set by Socket, so that only its users link it
+	servers [abi.EventCall + 1]server // by kind of event, set by what registers for it, so that only its users link it
 }
 
 type route struct {
@@ -72,6 +72,7 @@ func Handle(method, pattern string, h Handler, mw ...Middleware) {
 		problem(what, "has no handler")
 		return
 	}
+	current.servers[abi.EventHTTP] = serveHTTP
 	current.routes = append(current.routes, route{abi.Route{Method: method, Pattern: pattern}, wrap(h, mw)})
 }
 
@@ -120,6 +121,7 @@ func addSchedule(s abi.Schedule, run func(Tick) error) {
 			problem("schedule "+s.Name, "is registered twice")
 		}
 	}
+	current.servers[abi.EventSchedule] = serveSchedule
 	current.schedules = append(current.schedules, schedule{s, run})
 }
 
@@ -135,6 +137,7 @@ func Func(name string, run func(body []byte) ([]byte, error)) {
 			problem("func "+name, "is registered twice")
 		}
 	}
+	current.servers[abi.EventCall] = serveCall
 	current.funcs = append(current.funcs, function{name, run})
 }
 

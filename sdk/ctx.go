@@ -1,20 +1,16 @@
 package odac
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/odac-run/odachost/abi"
 )
 
-// maxFormFields is the most fields that a form or query may have.
-const maxFormFields = 1000
-
 // Ctx is one HTTP request and the answer to it. It belongs to one event.
 type Ctx struct {
 	req     abi.HTTPRequest
 	pattern string
-	form    url.Values
+	form    Values
 	formErr error
 	parsed  bool
 
@@ -40,8 +36,8 @@ func (c *Ctx) Param(name string) string { return lookupParam(c.pattern, c.req.Pa
 func (c *Ctx) Query(name string) string { return queryValue(c.req.Query, name) }
 
 // QueryValues are all parameters of the URL's query. What is malformed is left out.
-func (c *Ctx) QueryValues() url.Values {
-	v, _ := parseForm(c.req.Query)
+func (c *Ctx) QueryValues() Values {
+	v, _ := parseValues(c.req.Query)
 	return v
 }
 
@@ -57,7 +53,7 @@ func (c *Ctx) Form(name string) string {
 
 // FormValues are the fields of an urlencoded form in the body, at most a thousand. Another content type is an [Unsupported]
 // error.
-func (c *Ctx) FormValues() (url.Values, error) {
+func (c *Ctx) FormValues() (Values, error) {
 	if c.parsed {
 		return c.form, c.formErr
 	}
@@ -67,7 +63,7 @@ func (c *Ctx) FormValues() (url.Values, error) {
 		c.formErr = &Error{Kind: Unsupported, Public: "Please send the form as application/x-www-form-urlencoded."}
 		return nil, c.formErr
 	}
-	c.form, c.formErr = parseForm(string(c.req.Body))
+	c.form, c.formErr = parseValues(viewString(c.req.Body))
 	return c.form, c.formErr
 }
 
@@ -117,31 +113,4 @@ func lookupParam(pattern string, values []string, name string) string {
 		i++
 	}
 	return ""
-}
-
-// queryValue finds one parameter without building a map.
-func queryValue(query, name string) string {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		key, value, _ := strings.Cut(pair, "=")
-		if k, err := url.QueryUnescape(key); err != nil || k != name {
-			continue
-		}
-		if v, err := url.QueryUnescape(value); err == nil {
-			return v
-		}
-	}
-	return ""
-}
-
-func parseForm(s string) (url.Values, error) {
-	if strings.Count(s, "&") >= maxFormFields {
-		return nil, &Error{Kind: TooLarge, Text: "a form of more than 1000 fields"}
-	}
-	v, err := url.ParseQuery(s)
-	if err != nil {
-		return v, &Error{Kind: Invalid, Text: "form", Err: err}
-	}
-	return v, nil
 }

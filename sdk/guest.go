@@ -62,23 +62,17 @@ func event(kind abi.EventKind, msg, out []byte) (answer []byte, errno abi.Errno)
 	return append(out[:0], err.Error()...), KindOf(err)
 }
 
+// server answers one kind of event: msg is the event, out the memory for its answer.
+type server func(kind abi.EventKind, msg, out []byte) ([]byte, error)
+
 func serve(kind abi.EventKind, msg, out []byte) ([]byte, error) {
-	switch kind {
-	case abi.EventHTTP:
-		return serveHTTP(msg, out)
-	case abi.EventSocketUpgrade, abi.EventSocketOpen, abi.EventSocketMessage, abi.EventSocketClose:
-		if current.serveSocket != nil {
-			return current.serveSocket(kind, msg, out)
-		}
-	case abi.EventSchedule:
-		return out, serveSchedule(msg)
-	case abi.EventCall:
-		return serveCall(msg, out)
+	if int(kind) < len(current.servers) && current.servers[kind] != nil {
+		return current.servers[kind](kind, msg, out)
 	}
 	return nil, newError(Unsupported, "odac: this plugin has nothing for an event of kind "+kind.String())
 }
 
-func serveHTTP(msg, out []byte) ([]byte, error) {
+func serveHTTP(_ abi.EventKind, msg, out []byte) ([]byte, error) {
 	c := &Ctx{}
 	if err := decodeRequest(&c.req, msg); err != nil {
 		return nil, err
@@ -118,20 +112,20 @@ func protect(c *Ctx, h Handler) (err error) {
 	return h(c)
 }
 
-func serveSchedule(msg []byte) error {
+func serveSchedule(_ abi.EventKind, msg, out []byte) ([]byte, error) {
 	var ev abi.ScheduleEvent
 	if err := decode(&ev, msg); err != nil {
-		return err
+		return nil, err
 	}
 	for _, s := range current.schedules {
 		if s.Name == ev.Name {
-			return s.run(Tick{Name: ev.Name, Due: time.Unix(ev.Unix, 0).UTC()})
+			return out, s.run(Tick{Name: ev.Name, Due: time.Unix(ev.Unix, 0).UTC()})
 		}
 	}
-	return newError(NotFound, "odac: no schedule "+ev.Name)
+	return nil, newError(NotFound, "odac: no schedule "+ev.Name)
 }
 
-func serveCall(msg, out []byte) ([]byte, error) {
+func serveCall(_ abi.EventKind, msg, out []byte) ([]byte, error) {
 	var ev abi.CallEvent
 	if err := decode(&ev, msg); err != nil {
 		return nil, err
@@ -159,8 +153,6 @@ func logPanic(kind abi.EventKind, p any) {
 		text = p.Error()
 	case string:
 		text = p
-	case interface{ String() string }:
-		text = p.String()
 	}
 	wire.Stderr("panic in " + kind.String() + ": " + text + "\n" + string(stack))
 }

@@ -42,7 +42,9 @@ func Socket(pattern string, h SocketHandler, mw ...Middleware) {
 	}
 	s.upgrade = wrap(s.upgrade, mw)
 	current.sockets = append(current.sockets, s)
-	current.serveSocket = serveSocket
+	for _, kind := range []abi.EventKind{abi.EventSocketUpgrade, abi.EventSocketOpen, abi.EventSocketMessage, abi.EventSocketClose} {
+		current.servers[kind] = serveSocket
+	}
 }
 
 // Message is one message of a socket.
