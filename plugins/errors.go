@@ -57,7 +57,11 @@ func (e *ManifestError) Error() string {
 		return "plugins: " + e.line(e.Problems[0])
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "plugins: %s has %d problems", e.File, len(e.Problems))
+	more := ""
+	if len(e.Problems) == maxProblems {
+		more = " or more"
+	}
+	fmt.Fprintf(&b, "plugins: %s has %d problems%s", e.File, len(e.Problems), more)
 	for _, p := range e.Problems {
 		b.WriteString("\n  " + e.line(p))
 	}

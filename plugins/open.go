@@ -161,6 +161,9 @@ func readEntries(data []byte, limits bundleLimits) ([]entry, error) {
 			return nil, err
 		}
 	}
+	if m := entries[0]; m.method != zip.Store || m.size > 12 {
+		return nil, fmt.Errorf("%w: its first entry holds more than the format's version", ErrNotBundle)
+	}
 	if err := limits.checkNames(entries[1:]); err != nil {
 		return nil, fmt.Errorf("%w: entry %w", ErrNotBundle, err)
 	}

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,11 +24,14 @@ func ParseManifest(file string, data []byte) (*Manifest, error) {
 	}
 	d := &decoder{}
 	if body, ok := d.parseYAML(data); ok {
-		d.fields(value{at: tokenPosition(body.GetToken()), node: body}, manifestFields(m))
-		d.validate(m)
+		root := value{at: tokenPosition(body.GetToken()), node: body}
+		d.fields(root, manifestFields(m))
+		if isMapping(root) {
+			d.validate(m)
+		}
 	}
 	if len(d.problems) > 0 {
-		slices.SortStableFunc(d.problems, func(a, b Problem) int { return a.Line - b.Line })
+		slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
 		return nil, &ManifestError{File: file, Problems: d.problems}
 	}
 	m.explicit = d.seen

@@ -78,6 +78,10 @@ func capabilityFields(m *Manifest) []field {
 		{key: CapabilityDB, doc: "Database tables.", sub: dbFields, read: func(d *decoder, v value) {
 			c.DB = &DB{}
 			n := len(d.problems)
+			if isBool(v) {
+				d.wrong(v, "is a boolean: name the tables, such as {tables: {posts: [select]}}")
+				return
+			}
 			d.fields(v, dbFields)
 			if len(c.DB.Tables) == 0 && len(d.problems) == n {
 				d.wrong(v, "names no table: write tables: {posts: [select]}")
