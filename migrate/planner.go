@@ -1,0 +1,346 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// DriftPolicy says what to do where live was changed by hand.
+type DriftPolicy string
+
+// Drift policies.
+const (
+	DriftFail   DriftPolicy = "fail"   // default: Apply returns ErrDrift
+	DriftRevert DriftPolicy = "revert" // take the change back, as a step with its hazards
+	DriftAdopt  DriftPolicy = "adopt"  // leave it, and say so in the plan
+)
+
+// Options are those of a plan. The zero value is usable.
+type Options struct {
+	// Owner owns the tables of the schema: a plugin. "" is "app".
+	Owner string
+	// Drift is what to do with changes made by hand; "" is DriftFail.
+	Drift DriftPolicy
+}
+
+// Errors that callers branch on.
+var (
+	// ErrOwner says that a table of the schema belongs to another owner.
+	ErrOwner = errors.New("migrate: table belongs to another owner")
+	// ErrDrift says that live was changed by hand and Options.Drift is DriftFail.
+	ErrDrift = errors.New("migrate: the database was changed by hand")
+	// ErrNotConverged says that the steps ran and the schema was still not reached; all was rolled back.
+	ErrNotConverged = errors.New("migrate: the applied plan does not lead to the schema; it was rolled back")
+)
+
+type planInput struct {
+	schema  *Schema
+	live    *Database // after the renames
+	changes *Changes
+	renames []Rename
+}
+
+type planOutput struct {
+	steps      []*Step
+	incomplete []Hazard
+	skipped    []skippedKey
+}
+
+// skippedKey is a foreign key that had to wait.
+type skippedKey struct {
+	table string
+	key   ForeignKey
+}
+
+// record is what _odac_schema will hold for a table after the plan, with and without its contract steps.
+type record struct{ full, expand string }
+
+// MakePlan compares schema with the database behind conn and returns the steps between, with what they would do to the rows
+// that are there. It writes nothing. A plan with hazards is no error: Apply refuses it, unless approved where that is allowed.
+func MakePlan(ctx context.Context, conn *sql.Conn, schema *Schema, options Options) (*Plan, error) {
+	d, err := detect(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return makePlan(ctx, d, conn, schema, options)
+}
+
+// Status is MakePlan inside a read transaction that is rolled back, so that all its counts are of one moment. It writes nothing.
+func Status(ctx context.Context, conn *sql.Conn, schema *Schema, options Options) (*Plan, error) {
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return nil, fmt.Errorf("migrate: begin reading: %w", err)
+	}
+	plan, err := MakePlan(ctx, conn, schema, options)
+	if _, end := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err == nil && end != nil {
+		err = fmt.Errorf("migrate: end reading: %w", end)
+	}
+	return plan, err
+}
+
+func makePlan(ctx context.Context, d dialect, q querier, schema *Schema, options Options) (*Plan, error) {
+	options.Owner = or(options.Owner, "app")
+	options.Drift = DriftPolicy(or(string(options.Drift), string(DriftFail)))
+	if !slices.Contains([]DriftPolicy{DriftFail, DriftRevert, DriftAdopt}, options.Drift) {
+		return nil, fmt.Errorf("migrate: drift policy %q: use fail, revert or adopt", options.Drift)
+	}
+	live, err := d.inspect(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAgainst(schema, live, options.Owner); err != nil {
+		return nil, err
+	}
+	plan := &Plan{
+		Owner: options.Owner, Dialect: live.Dialect, Fingerprint: live.Fingerprint(), schema: schema, options: options,
+	}
+	changes, err := threeWay(ctx, d, schema, live.Last(options.Owner), live, options.Drift)
+	if err != nil {
+		return nil, err
+	}
+	in := planInput{schema: schema, live: live, changes: changes}
+	var renameSQL []string
+	if in.renames = changes.renames(); len(in.renames) > 0 {
+		if in.live, renameSQL, err = d.rename(ctx, live, in.renames); err != nil {
+			return nil, err
+		}
+		last := renameIn(live.Last(options.Owner), in.renames)
+		if in.changes, err = threeWay(ctx, d, schema, last, in.live, options.Drift); err != nil {
+			return nil, err
+		}
+	}
+	out, err := d.steps(ctx, q, in)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range in.renames {
+		plan.Steps = append(plan.Steps, renameStep(r, renameSQL[i]))
+	}
+	plan.Steps = append(plan.Steps, out.steps...)
+	plan.Incomplete, plan.Drift, plan.Notes = out.incomplete, in.changes.Drift, in.changes.Notes
+	plan.Blockers = ambiguities(in.changes.Ambiguous)
+	if err := plan.record(live, in, out.skipped); err != nil {
+		return nil, err
+	}
+	plan.setHash()
+	return plan, nil
+}
+
+// threeWay prints last and schema as the server would and compares.
+func threeWay(ctx context.Context, d dialect, schema, last *Schema, live *Database, policy DriftPolicy) (*Changes, error) {
+	want, err := d.shadow(ctx, resolve(schema, live))
+	if err != nil {
+		return nil, err
+	}
+	was, err := d.shadow(ctx, resolve(last, live))
+	if err != nil {
+		return nil, err
+	}
+	return diff(was, live, want, policy), nil
+}
+
+func (c *Changes) renames() []Rename {
+	var out []Rename
+	for _, t := range c.Tables {
+		out = append(out, t.Renames...)
+	}
+	return out
+}
+
+func renameStep(r Rename, sql string) *Step {
+	return &Step{
+		Kind: RenameColumn, Table: r.Table, Summary: fmt.Sprintf("%s.%s to %s", r.Table, r.From, r.To), Phase: Expand, SQL: []string{sql},
+		Lock: lockWrites, Post: "values, indexes and keys follow the new name",
+		Inverse: fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", quoteName(r.Table), quoteName(r.To), quoteName(r.From)),
+	}
+}
+
+// lockWrites is the lock of every step on SQLite in WAL mode: one writer, readers go on.
+const lockWrites = "writers wait, readers go on"
+
+// renameIn returns the schema with its columns renamed wherever they are named.
+func renameIn(s *Schema, renames []Rename) *Schema {
+	out := &Schema{Tables: map[string]*Table{}}
+	for name, t := range s.Tables {
+		copied := *t
+		rename := func(table string, names []string) []string {
+			names = slices.Clone(names)
+			for i := range names {
+				names[i] = renamed(renames, table, names[i])
+			}
+			return names
+		}
+		copied.Columns = nil
+		for _, c := range t.Columns {
+			column := *c
+			column.Name = renamed(renames, t.Name, c.Name)
+			copied.Columns = append(copied.Columns, &column)
+		}
+		copied.PrimaryKey = rename(t.Name, t.PrimaryKey)
+		copied.Indexes = slices.Clone(t.Indexes)
+		for i, x := range copied.Indexes {
+			copied.Indexes[i].Columns = rename(t.Name, x.Columns)
+		}
+		copied.ForeignKeys = slices.Clone(t.ForeignKeys)
+		for i, fk := range copied.ForeignKeys {
+			copied.ForeignKeys[i].Columns = rename(t.Name, fk.Columns)
+			copied.ForeignKeys[i].RefColumns = rename(fk.RefTable, fk.RefColumns)
+		}
+		out.Tables[name] = &copied
+	}
+	return out
+}
+
+func renamed(renames []Rename, table, column string) string {
+	for _, r := range renames {
+		if strings.EqualFold(r.Table, table) && strings.EqualFold(r.From, column) {
+			return r.To
+		}
+	}
+	return column
+}
+
+func ambiguities(all []Ambiguity) []Hazard {
+	var out []Hazard
+	for _, a := range all {
+		out = append(out, Hazard{
+			Level: Refuse, Table: a.Table, Object: a.Added,
+			Message: fmt.Sprintf("%s.%s goes and %s of the same type comes: is it renamed?", a.Table, a.Dropped, a.Added),
+			Fix:     fmt.Sprintf("%s: write renamedFrom: %s, or renamedFrom: null if it is another column", a.Pos, a.Dropped),
+		})
+	}
+	return out
+}
+
+// checkAgainst looks at what only the live database can tell: owners and referenced tables.
+func checkAgainst(schema *Schema, live *Database, owner string) error {
+	var errs []error
+	names := map[string]string{}
+	for _, t := range schema.sorted() {
+		if a, ok := live.Applied[fold(t.Name)]; ok && a.Owner != owner {
+			errs = append(errs, fmt.Errorf("%w: %s: %s belongs to %s, not to %s: choose another table name", ErrOwner, t.Pos, t.Name, a.Owner, owner))
+		}
+		if at := live.Tables[fold(t.Name)]; at != nil && at.Opaque != "" {
+			errs = append(errs, fmt.Errorf("migrate: %s: table %s is there in a form that cannot be changed (%s): choose another name",
+				t.Pos, t.Name, at.Opaque))
+		}
+		for _, fk := range t.ForeignKeys {
+			if err := checkReference(schema, live, fk); err != nil {
+				errs = append(errs, fmt.Errorf("migrate: %s: %w", fk.Pos, err))
+			}
+		}
+		for _, x := range t.Indexes {
+			if other := names[fold(x.Name)]; other != "" {
+				errs = append(errs, fmt.Errorf("migrate: %s: index name %s is also used in table %s: give it another", x.Pos, x.Name, other))
+			}
+			names[fold(x.Name)] = t.Name
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkReference makes sure that a key points to columns that are there and unique together; SQLite would only say "mismatch",
+// and only when a row is written.
+func checkReference(schema *Schema, live *Database, fk ForeignKey) error {
+	for _, t := range schema.Tables {
+		if !strings.EqualFold(t.Name, fk.RefTable) {
+			continue
+		}
+		for _, name := range fk.RefColumns {
+			if t.Column(name) == nil {
+				return fmt.Errorf("references %s.%s, and there is no such column%s", t.Name, name, suggest(name, columnNames(t)))
+			}
+		}
+		unique := equalFold(sorted(t.PrimaryKey), sorted(fk.RefColumns)) || slices.ContainsFunc(t.Indexes, func(x Index) bool {
+			return x.Unique && x.Where == "" && equalFold(sorted(x.Columns), sorted(fk.RefColumns))
+		})
+		if !unique {
+			return fmt.Errorf("references %s (%s), which is not unique: make it the primary key or unique: true",
+				t.Name, strings.Join(fk.RefColumns, ", "))
+		}
+		return nil
+	}
+	at := live.Tables[fold(fk.RefTable)]
+	if at == nil {
+		return fmt.Errorf("references table %s, and there is none: add %s.yaml or remove the reference", fk.RefTable, fk.RefTable)
+	}
+	for _, name := range fk.RefColumns {
+		if at.Column(name) == nil && at.Opaque == "" {
+			return fmt.Errorf("references %s.%s, and there is no such column", fk.RefTable, name)
+		}
+	}
+	return nil
+}
+
+func sorted(names []string) []string { return slices.SortedFunc(slices.Values(names), cmpFold) }
+
+func cmpFold(a, b string) int { return cmp.Compare(fold(a), fold(b)) }
+
+// record works out what to remember, and adds a step if it is not remembered yet.
+func (p *Plan) record(live *Database, in planInput, skipped []skippedKey) error {
+	p.records = map[string]record{}
+	last := renameIn(live.Last(p.Owner), in.renames)
+	changed := 0
+	for _, t := range in.schema.sorted() {
+		full := *t
+		full.ForeignKeys = slices.DeleteFunc(slices.Clone(t.ForeignKeys), func(fk ForeignKey) bool {
+			return slices.ContainsFunc(skipped, func(s skippedKey) bool { return strings.EqualFold(s.table, t.Name) && s.key.sameTarget(fk) })
+		})
+		expand := full
+		for _, tc := range in.changes.Tables {
+			if strings.EqualFold(tc.Name, t.Name) {
+				expand.Columns = slices.Concat(full.Columns, retained(last, tc))
+			}
+		}
+		r := record{}
+		for into, table := range map[*string]*Table{&r.full: &full, &r.expand: &expand} {
+			b, err := json.Marshal(table)
+			if err != nil {
+				return fmt.Errorf("migrate: record table %s: %w", t.Name, err)
+			}
+			*into = string(b)
+		}
+		p.records[t.Name] = r
+		now, err := json.Marshal(live.Applied[fold(t.Name)].Table)
+		if err != nil {
+			return fmt.Errorf("migrate: record table %s: %w", t.Name, err)
+		}
+		if string(now) != r.full {
+			changed++
+		}
+	}
+	for name, a := range live.Applied {
+		if a.Owner == p.Owner && !slices.ContainsFunc(slices.Collect(maps.Values(in.schema.Tables)), func(t *Table) bool { return fold(t.Name) == name }) {
+			changed++ // a table that is dropped, or was by hand
+		}
+	}
+	if changed > 0 {
+		p.Steps = append(p.Steps, &Step{
+			Kind: Record, Summary: fmt.Sprintf("%d tables of %s in %s", changed, p.Owner, stateTable), Phase: Contract,
+			Lock: lockWrites, Post: "the next plan knows what was applied",
+		})
+	}
+	return nil
+}
+
+// retained are the definitions of columns that only the contract phase drops.
+func retained(last *Schema, tc *TableChange) []*Column {
+	var out []*Column
+	for _, t := range last.Tables {
+		if !strings.EqualFold(t.Name, tc.Name) {
+			continue
+		}
+		for _, dropped := range tc.DropColumns {
+			if c := t.Column(dropped.Name); c != nil {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
