@@ -1,0 +1,283 @@
+package instrument
+
+import "fmt"
+
+// Opcodes that the rewriting looks at.
+const (
+	opUnreachable        = 0x00
+	opBlock              = 0x02
+	opLoop               = 0x03
+	opIf                 = 0x04
+	opElse               = 0x05
+	opThrow              = 0x08
+	opThrowRef           = 0x0a
+	opEnd                = 0x0b
+	opBr                 = 0x0c
+	opBrIf               = 0x0d
+	opBrTable            = 0x0e
+	opReturn             = 0x0f
+	opCall               = 0x10
+	opCallIndirect       = 0x11
+	opReturnCall         = 0x12
+	opReturnCallIndirect = 0x13
+	opCallRef            = 0x14
+	opReturnCallRef      = 0x15
+	opTryTable           = 0x1f
+	opLocalGet           = 0x20
+	opLocalSet           = 0x21
+	opLocalTee           = 0x22
+	opGlobalGet          = 0x23
+	opGlobalSet          = 0x24
+	opTableSet           = 0x26
+	opMemoryGrow         = 0x40
+	opI32Const           = 0x41
+	opRefFunc            = 0xd2
+	opBrOnNull           = 0xd5
+	opBrOnNonNull        = 0xd6
+	opMisc               = 0xfc
+	opVector             = 0xfd
+	opAtomic             = 0xfe
+	blockEmpty           = 0x40
+)
+
+// Second bytes of opMisc.
+const (
+	miscMemoryInit = 8
+	miscDataDrop   = 9
+	miscMemoryCopy = 10
+	miscMemoryFill = 11
+	miscTableInit  = 12
+	miscElemDrop   = 13
+	miscTableCopy  = 14
+	miscTableGrow  = 15
+	miscTableSize  = 16
+	miscTableFill  = 17
+)
+
+// instr is one decoded instruction. The slices are reused by the next.
+type instr struct {
+	op  byte
+	sub uint32
+	// start and end are offsets in the reader.
+	start, end int
+	// idx is the label, function or global.
+	idx uint32
+	// labels of a br_table, the default last.
+	labels []uint32
+	// catches of a try_table.
+	catches []catch
+	// blockType is a type index, or -1 if the block has no parameters; typeStart to typeEnd is its encoding.
+	blockType          int64
+	typeStart, typeEnd int
+}
+
+type catch struct {
+	kind       byte
+	tag, label uint32
+}
+
+func (c catch) hasTag() bool { return c.kind < 2 }
+
+// read decodes the next instruction.
+func (in *instr) read(r *reader) {
+	in.start = r.off
+	in.op = r.byte()
+	in.sub = 0
+	switch op := in.op; {
+	case op >= 0x45 && op <= 0xc4: // numeric
+	case op >= 0x28 && op <= 0x3e:
+		memArg(r)
+	default:
+		in.readOther(r)
+	}
+	in.end = r.off
+}
+
+func (in *instr) readOther(r *reader) {
+	switch in.op {
+	case opUnreachable, 0x01, opElse, opEnd, opReturn, opThrowRef, 0x1a, 0x1b, 0xd1, 0xd3, 0xd4:
+	case opLocalGet, opLocalSet, opLocalTee, opGlobalGet, opGlobalSet, opBr, opBrIf, opCall, opReturnCall, opThrow,
+		opCallRef, opReturnCallRef, 0x25, opTableSet, opRefFunc, opBrOnNull, opBrOnNonNull:
+		in.idx = r.u32()
+	case opI32Const:
+		r.skipLEB(5)
+	case 0x42:
+		r.skipLEB(10)
+	case 0x43:
+		r.bytes(4)
+	case 0x44:
+		r.bytes(8)
+	case opBlock, opLoop, opIf:
+		in.readBlockType(r)
+	case opTryTable:
+		in.readBlockType(r)
+		in.readCatches(r)
+	case opBrTable:
+		in.readLabels(r)
+	case opCallIndirect, opReturnCallIndirect:
+		r.u32()
+		r.u32()
+	case 0x1c: // select with types
+		for range r.count("types", 1000) {
+			r.valType()
+		}
+	case 0x3f, opMemoryGrow:
+		r.u32()
+	case 0xd0: // ref.null
+		r.s33()
+	case opMisc:
+		in.sub = r.u32()
+		in.readMisc(r)
+	case opVector:
+		in.sub = r.u32()
+		in.readVector(r)
+	case opAtomic:
+		in.sub = r.u32()
+		switch {
+		case in.sub == 3: // fence
+			r.byte()
+		case in.sub <= 2, in.sub >= 0x10 && in.sub <= 0x4e:
+			memArg(r)
+		default:
+			in.unknown(r)
+		}
+	default:
+		in.unknown(r)
+	}
+}
+
+func (in *instr) unknown(r *reader) {
+	if r.err != nil {
+		return
+	}
+	if in.op >= opMisc {
+		r.failAt(in.start, fmt.Sprintf("unknown instruction %#x %d", in.op, in.sub))
+		return
+	}
+	r.failAt(in.start, fmt.Sprintf("unknown instruction %#x", in.op))
+}
+
+// memArg skips the alignment and offset of a memory access.
+func memArg(r *reader) {
+	start := r.off
+	if align := r.u32(); align >= 32 {
+		r.failAt(start, "alignment too large, or more than one memory")
+	}
+	r.u32()
+}
+
+func (in *instr) readBlockType(r *reader) {
+	in.typeStart = r.off
+	in.blockType = -1
+	if r.off < len(r.b) && (r.b[r.off] == 0x63 || r.b[r.off] == 0x64) {
+		r.valType()
+	} else if t := r.s33(); t >= 0 {
+		in.blockType = t
+	}
+	in.typeEnd = r.off
+}
+
+func (in *instr) readCatches(r *reader) {
+	in.catches = in.catches[:0]
+	for range r.count("catch clauses", 100_000) {
+		start := r.off
+		c := catch{kind: r.byte()}
+		if r.err == nil && c.kind > 3 {
+			r.failAt(start, "unknown catch clause")
+		}
+		if c.hasTag() {
+			c.tag = r.u32()
+		}
+		c.label = r.u32()
+		if r.err != nil {
+			return
+		}
+		in.catches = append(in.catches, c)
+	}
+}
+
+func (in *instr) readLabels(r *reader) {
+	in.labels = in.labels[:0]
+	for range r.count("labels", 1<<24) {
+		in.labels = append(in.labels, r.u32())
+	}
+	in.labels = append(in.labels, r.u32())
+}
+
+func (in *instr) readMisc(r *reader) {
+	switch s := in.sub; {
+	case s <= 7: // saturating conversions
+	case s == miscDataDrop, s == miscMemoryFill, s == miscElemDrop, s >= miscTableGrow && s <= miscTableFill:
+		r.u32()
+	case s == miscMemoryInit, s == miscMemoryCopy, s == miscTableInit, s == miscTableCopy:
+		r.u32()
+		r.u32()
+	default:
+		in.unknown(r)
+	}
+}
+
+func (in *instr) readVector(r *reader) {
+	switch s := in.sub; {
+	case s <= 11, s == 92, s == 93:
+		memArg(r)
+	case s == 12, s == 13:
+		r.bytes(16)
+	case s >= 21 && s <= 34:
+		r.byte()
+	case s >= 84 && s <= 91:
+		memArg(r)
+		r.byte()
+	case s > 255:
+		in.unknown(r)
+	}
+}
+
+// Weights are what instructions cost in units of about one simple instruction.
+const (
+	weightCall      = 72 // with what an unmetered leaf may cost
+	weightDivide    = 4
+	weightBulk      = 128  // at most bulkInline bytes
+	weightBulkChunk = 2048 // at most bulkChunk bytes
+	weightTable     = 4096
+	weightGrow      = 1024
+)
+
+// weight is what executing the instruction may cost.
+func (in *instr) weight() int {
+	switch op := in.op; op {
+	case opBlock, opLoop, opEnd, opElse, 0x01:
+		return 0
+	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect, opCallRef, opReturnCallRef, opThrow, opThrowRef, opTryTable:
+		return weightCall
+	case opBrTable:
+		return 2
+	case 0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3: // div, rem, sqrt
+		return weightDivide
+	case opMemoryGrow:
+		return weightGrow
+	case opMisc:
+		switch {
+		case in.sub == miscMemoryInit, in.sub == miscMemoryCopy, in.sub == miscMemoryFill:
+			return weightBulk
+		case in.sub >= miscTableInit && in.sub != miscElemDrop && in.sub != miscTableSize:
+			return weightTable
+		}
+	case opVector:
+		return 2
+	case opAtomic:
+		return weightCall
+	}
+	return 1
+}
+
+// isCall says that the instruction enters another function or the host, or may take as long.
+func (in *instr) isCall() bool {
+	switch in.op {
+	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect, opCallRef, opReturnCallRef, opMemoryGrow:
+		return true
+	case opMisc:
+		return in.weight() >= weightBulk
+	}
+	return false
+}
