@@ -1,6 +1,12 @@
 package database
 
-import "github.com/odac-run/odachost/abi"
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/odac-run/odachost/abi"
+)
 
 // Type says what a column holds and how its values cross. See the package documentation for the declared names.
 type Type uint8
@@ -17,6 +23,7 @@ const (
 	TypeTime
 	TypeDate
 	TypeClock // time of day, as text
+	TypeUUID  // as text, lower case
 	TypeJSON
 )
 
@@ -41,7 +48,9 @@ type Table struct {
 	Columns []Column // in the order of the database
 	Key     []string // columns of the primary key, in its order
 
-	byName map[string]int
+	byName  map[string]int
+	keys    [][]string           // column sets that are unique, the primary key among them
+	reaches map[abi.Verb][]Touch // what a statement on it reads and writes besides
 }
 
 // Column returns the column of that exact name.
@@ -53,9 +62,18 @@ func (t *Table) Column(name string) (*Column, bool) {
 	return &t.Columns[i], true
 }
 
+// unique says whether the columns, in any order, are a unique key.
+func (t *Table) unique(columns []*Column) bool {
+	return slices.ContainsFunc(t.keys, func(key []string) bool {
+		return len(key) == len(columns) && !slices.ContainsFunc(columns, func(c *Column) bool { return !slices.Contains(key, c.Name) })
+	})
+}
+
 // Catalog is the tables of a database. It never changes and is safe for concurrent use.
 type Catalog struct {
-	tables map[string]*Table
+	tables     map[string]*Table
+	nanoids    map[string]map[string]int
+	statements statements
 }
 
 // Table returns the table of that exact name.
@@ -64,20 +82,45 @@ func (c *Catalog) Table(name string) (*Table, bool) {
 	return t, ok
 }
 
-// FillInsert makes rows of an insert complete and canonical, for a write that is applied later: values brought to their columns' types and
-// checked, nanoids drawn, created_at and updated_at set. Fields and rows come back as copies, with the filled columns added at the
-// end. Errors are those that the insert would give before it runs.
-func (c *Catalog) FillInsert(table string, fields []string, rows []abi.Values) ([]string, []abi.Values, error) {
-	return fields, rows, ErrUnsupported
+// Tables lists the names of all tables and views, sorted.
+func (c *Catalog) Tables() []string { return slices.Sorted(maps.Keys(c.tables)) }
+
+// close adds to what a query names what views, triggers and foreign keys lead to.
+func (c *Catalog) close(direct []Touch) []Touch {
+	out := slices.Clone(direct)
+	for _, d := range direct {
+		for _, t := range c.tables[d.Table].reaches[d.Verb] {
+			t.Indirect = true
+			named := Touch{Table: t.Table, Verb: t.Verb}
+			if !slices.Contains(out, t) && !slices.Contains(direct, named) {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
 }
 
-// FillUpdate does the same for a buffered set or increment of one row: values checked, updated_at added to fields and row if it is neither
-// there nor in skip.
-func (c *Catalog) FillUpdate(table string, fields []string, row abi.Values) ([]string, abi.Values, error) {
-	return fields, row, ErrUnsupported
+// setNanoids marks the nanoid columns.
+func (c *Catalog) setNanoids(nanoids map[string]map[string]int) {
+	c.nanoids = nanoids
+	for table, columns := range nanoids {
+		t, ok := c.tables[table]
+		if !ok {
+			continue
+		}
+		for name, length := range columns {
+			if column, ok := t.Column(name); ok {
+				if length <= 0 {
+					length = nanoidLength
+				}
+				column.Nanoid = min(length, maxNanoid)
+			}
+		}
+	}
 }
 
-// KeyValues brings the values of a row's primary key to the columns' types, so that one row has one spelling. columns must be the whole key.
-func (c *Catalog) KeyValues(table string, columns []string, key abi.Values) (abi.Values, error) {
-	return key, ErrUnsupported
+// reserved says whether a table is the database's own or this program's, out of reach of queries.
+func reserved(table string) bool {
+	table = strings.ToLower(table)
+	return strings.HasPrefix(table, "sqlite_") || strings.HasPrefix(table, "_odac_") || strings.HasPrefix(table, "odac_buffer_")
 }

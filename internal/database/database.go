@@ -3,6 +3,8 @@ package database
 import (
 	"context"
 	"database/sql"
+	"maps"
+	"sync"
 	"sync/atomic"
 
 	"github.com/odac-run/odachost/abi"
@@ -11,21 +13,65 @@ import (
 // DB is one open database.
 type DB struct {
 	cfg     Config
+	engine  engine
 	catalog atomic.Pointer[Catalog]
+	queries atomic.Uint64
+	errors  atomic.Uint64
+
+	ctx   context.Context // ends when Close begins, and with it transactions
+	close func() error
+
+	reload sync.Mutex // one Reload at a time, so that none is lost
 }
 
 // Open opens the database and reads its tables. Close it.
-func Open(ctx context.Context, cfg Config) (*DB, error) { return nil, ErrUnsupported }
-
-// Query runs one statement of any verb by itself and appends the encoded [abi.Result] to dst. With an error dst comes back
-// as it was. The message is a MessagePack fixmap of at most 4 pairs without the key "h" ([abi.Result].Cached), so that a cache can add it:
-// add 1 to the first byte and append the pair.
-func (db *DB) Query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
-	return dst, ErrUnsupported
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	e, err := openSQLite(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{cfg: cfg, engine: e}
+	var cancel context.CancelFunc
+	db.ctx, cancel = context.WithCancel(context.Background())
+	db.close = sync.OnceValue(func() error {
+		cancel()
+		return e.close()
+	})
+	if err := db.Reload(ctx, nil); err != nil {
+		_ = db.Close() // the first error says what is wrong
+		return nil, err
+	}
+	return db, nil
 }
 
-// Begin starts a transaction. One that writes holds the writer until it ends. When ctx ends the transaction is rolled back.
-func (db *DB) Begin(ctx context.Context, readOnly bool) (*Tx, error) { return nil, ErrUnsupported }
+// Query runs one statement of any verb by itself and appends the encoded [abi.Result] to dst. With an error dst comes back
+// as it was. The message is a MessagePack fixmap of at most 4 pairs without the key "h" ([abi.Result].Cached), so that a cache can
+// add it: add 1 to the first byte and append the pair.
+func (db *DB) Query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
+	db.queries.Add(1)
+	out, err := db.query(ctx, q, budget, dst)
+	if err != nil {
+		db.errors.Add(1)
+	}
+	return out, err
+}
+
+func (db *DB) query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
+	st, err := db.Catalog().compile(db.engine.dialect(), q)
+	if err != nil {
+		return dst, err
+	}
+	s, err := db.engine.acquire(ctx, st.verb != abi.VerbSelect)
+	if err != nil {
+		return dst, err
+	}
+	defer s.release()
+	return s.run(ctx, st, q, budget.withDefaults(), dst)
+}
 
 // Touch is a table that a query reads or writes.
 type Touch struct {
@@ -36,10 +82,17 @@ type Touch struct {
 	Indirect bool
 }
 
-// Touches lists the tables that q reads and writes: those it names first, with the verb for each (a joined table is selected from; an
-// insert that updates on conflict is an insert and an update), then those that views, triggers and foreign keys lead to. An unknown
-// table is [abi.ErrnoInvalid]. The slice is shared: do not change it.
-func (db *DB) Touches(q *abi.Query) ([]Touch, error) { return nil, ErrUnsupported }
+// Touches lists the tables that q reads and writes: those it names first, with the verb for each, then those that views, triggers and
+// foreign keys lead to. A joined table is selected from; an insert that updates on conflict is an insert and an update; a
+// write with returning is a select too. An unknown table, and any other defect of q, is [abi.ErrnoInvalid]. The slice is shared: do not
+// change it.
+func (db *DB) Touches(q *abi.Query) ([]Touch, error) {
+	st, err := db.Catalog().compile(db.engine.dialect(), q)
+	if err != nil {
+		return nil, err
+	}
+	return st.touches, nil
+}
 
 // Catalog is what is known of the tables now. It never changes; Reload replaces it.
 func (db *DB) Catalog() *Catalog { return db.catalog.Load() }
@@ -47,28 +100,44 @@ func (db *DB) Catalog() *Catalog { return db.catalog.Load() }
 // Reload reads the tables again, after a migration. nanoids gives for a table its nanoid columns with their length in characters (0 is
 // 21); tables that it does not name keep what they had.
 func (db *DB) Reload(ctx context.Context, nanoids map[string]map[string]int) error {
-	return ErrUnsupported
+	db.reload.Lock()
+	defer db.reload.Unlock()
+	c, err := db.engine.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	all := map[string]map[string]int{}
+	if old := db.Catalog(); old != nil {
+		maps.Copy(all, old.nanoids)
+	}
+	maps.Copy(all, nanoids)
+	c.setNanoids(all)
+	db.catalog.Store(c)
+	return nil
 }
 
-// SQL opens the same database through database/sql, for migrations: once, lazily. Close of the DB closes it. After a change of tables call
-// [DB.Reload].
-func (db *DB) SQL() (*sql.DB, error) { return nil, ErrUnsupported }
+// SQL opens the same database through database/sql, for migrations: once, lazily. Close of the DB closes it. After a change of tables
+// call [DB.Reload].
+func (db *DB) SQL() (*sql.DB, error) { return db.engine.sql() }
 
-// Target is where package buffer flushes to: it implements buffer.Target.
-func (db *DB) Target() *Target { return nil }
+// Target is where package buffer flushes to.
+func (db *DB) Target() *Target { return &Target{db} }
 
 // Version is the engine and its version, such as "sqlite 3.53.1".
-func (db *DB) Version() string { return "" }
+func (db *DB) Version() string { return db.engine.version() }
 
 // Ping reads from the database, to say whether it answers.
-func (db *DB) Ping(ctx context.Context) error { return ErrUnsupported }
+func (db *DB) Ping(ctx context.Context) error {
+	_, err := db.engine.inspect(ctx)
+	return err
+}
 
 // Checkpoint moves the write-ahead log of SQLite into the database file and empties it, as far as readers let it.
-func (db *DB) Checkpoint(ctx context.Context) error { return ErrUnsupported }
+func (db *DB) Checkpoint(ctx context.Context) error { return db.engine.checkpoint(ctx) }
 
-// Close waits for statements that run, rolls back transactions that are open, and closes the database. What comes after it gets
-// [abi.ErrnoClosed]. A second Close does nothing.
-func (db *DB) Close() error { return nil }
+// Close rolls back transactions that are open, waits for statements that run, and closes the database. What comes after it gets
+// [abi.ErrnoClosed]. A second Close returns what the first did.
+func (db *DB) Close() error { return db.close() }
 
 // Stat is a snapshot of counters.
 type Stat struct {
@@ -85,18 +154,8 @@ type Stat struct {
 }
 
 // Stat takes a snapshot.
-func (db *DB) Stat() Stat { return Stat{} }
-
-// Tx is a transaction. Its statements run in turn. Statements given a context of their own also end with the transaction's.
-type Tx struct{}
-
-// Query is like [DB.Query], within the transaction. In a read-only one a write is [abi.ErrnoInvalid].
-func (tx *Tx) Query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
-	return dst, ErrUnsupported
+func (db *DB) Stat() Stat {
+	s := Stat{Queries: db.queries.Load(), Errors: db.errors.Load(), Compiled: db.Catalog().statements.len()}
+	db.engine.stat(&s)
+	return s
 }
-
-// Commit makes the transaction durable. After an error nothing of it is in the database, unless the text says that it is not known.
-func (tx *Tx) Commit(ctx context.Context) error { return ErrUnsupported }
-
-// Rollback undoes the transaction and frees its connection. After Commit or Rollback it does nothing and returns nil.
-func (tx *Tx) Rollback() error { return nil }

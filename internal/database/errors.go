@@ -1,0 +1,43 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/odac-run/odachost/abi"
+)
+
+func failf(errno abi.Errno, format string, args ...any) *abi.Error {
+	return abi.NewError(errno, "database: "+fmt.Sprintf(format, args...))
+}
+
+func invalidf(format string, args ...any) *abi.Error {
+	return failf(abi.ErrnoInvalid, format, args...)
+}
+
+// clip quotes a name that came from outside, cut to a length that fits a message.
+func clip(name string) string {
+	if len(name) > 64 {
+		name = name[:64] + "..."
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+// ended is the error of a context that has ended, nil while it has not.
+func ended(ctx context.Context) error {
+	err := ctx.Err()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return failf(abi.ErrnoTimeout, "the deadline passed before the statement was done; nothing of it was written")
+	}
+	return failf(abi.ErrnoCanceled, "the caller went away before the statement was done; nothing of it was written")
+}
+
+var (
+	errClosed   = failf(abi.ErrnoClosed, "the database is closed")
+	errTxClosed = failf(abi.ErrnoClosed, "the transaction is over: begin a new one")
+	errTxLost   = failf(abi.ErrnoClosed, "the transaction was rolled back by an error or the end of its call: begin a new one")
+)

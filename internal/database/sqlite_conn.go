@@ -1,0 +1,337 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/odac-run/odachost/abi"
+)
+
+// maxPrepared is how many statements a connection keeps prepared; the one used longest ago makes room.
+const maxPrepared = 96
+
+// sqliteConn is one connection. Who took it from its queue has it to himself.
+type sqliteConn struct {
+	engine *sqlite
+	queue  *queue
+	write  bool
+
+	db       *sqlite3.Conn // nil before the first use
+	broken   bool          // to be opened anew before the next use
+	prepared map[*statement]*prepared
+	fixed    map[string]*sqlite3.Stmt
+	clock    uint64 // counts uses of prepared
+
+	// trusted: the statement being prepared is the program's own, so that the authorizer lets it reach reserved tables and pragmas.
+	trusted bool
+	// record sees what a statement reaches for while it is prepared; nil otherwise.
+	record func(action sqlite3.AuthorizerActionCode, table string)
+}
+
+type prepared struct {
+	*sqlite3.Stmt
+	used uint64
+}
+
+// limits are SQLite's, lowered: at least as tight as a statement of ours can need.
+var limits = map[sqlite3.LimitCategory]int{
+	sqlite3.LIMIT_LENGTH:              abi.MaxMessageBytes,
+	sqlite3.LIMIT_SQL_LENGTH:          1 << 20,
+	sqlite3.LIMIT_COLUMN:              2000,
+	sqlite3.LIMIT_EXPR_DEPTH:          200,
+	sqlite3.LIMIT_COMPOUND_SELECT:     8,
+	sqlite3.LIMIT_VDBE_OP:             1 << 20,
+	sqlite3.LIMIT_FUNCTION_ARG:        16,
+	sqlite3.LIMIT_ATTACHED:            0,
+	sqlite3.LIMIT_LIKE_PATTERN_LENGTH: maxPattern,
+	sqlite3.LIMIT_VARIABLE_NUMBER:     32766,
+	sqlite3.LIMIT_TRIGGER_DEPTH:       100,
+	sqlite3.LIMIT_WORKER_THREADS:      0,
+}
+
+// open connects and sets everything that a connection of ours has.
+func (c *sqliteConn) open(ctx context.Context) (err error) {
+	mode := "mode=ro"
+	if c.write {
+		mode = "mode=rw"
+	}
+	db, err := sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, maxMemory), c.engine.dsn(mode))
+	if err != nil {
+		return err
+	}
+	c.db, c.broken, c.trusted = db, false, true
+	c.prepared, c.fixed = map[*statement]*prepared{}, map[string]*sqlite3.Stmt{}
+	defer func() {
+		if c.trusted = false; err != nil {
+			_ = c.close() // the first error says what is wrong
+		}
+	}()
+	if err := db.BusyTimeout(c.engine.cfg.BusyTimeout); err != nil {
+		return err
+	}
+	db.SetInterrupt(ctx)
+	if c.write {
+		if err := c.setWAL(); err != nil {
+			return err
+		}
+	}
+	if err := db.Exec(c.pragmas()); err != nil {
+		return err
+	}
+	return errors.Join(register(db), defend(db), db.SetAuthorizer(c.authorize))
+}
+
+func (c *sqliteConn) pragmas() string {
+	p := "PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-4000;"
+	if c.write {
+		return p + "PRAGMA journal_size_limit=67108864;"
+	}
+	return p + "PRAGMA query_only=ON;"
+}
+
+// setWAL puts the file into write-ahead mode, where readers and the writer do not wait for each other, and makes sure that it is.
+func (c *sqliteConn) setWAL() error {
+	mode, err := c.text("PRAGMA journal_mode=WAL")
+	if err == nil && !strings.EqualFold(mode, "wal") {
+		err = fmt.Errorf("its folder does not do write-ahead logging (journal mode is %s): use a local disk", mode)
+	}
+	return err
+}
+
+func defend(db *sqlite3.Conn) error {
+	for op, on := range map[sqlite3.DBConfig]bool{
+		sqlite3.DBCONFIG_DEFENSIVE:       true,
+		sqlite3.DBCONFIG_ENABLE_FKEY:     true,
+		sqlite3.DBCONFIG_TRUSTED_SCHEMA:  false,
+		sqlite3.DBCONFIG_WRITABLE_SCHEMA: false,
+		sqlite3.DBCONFIG_DQS_DML:         false,
+		sqlite3.DBCONFIG_DQS_DDL:         false,
+	} {
+		if is, err := db.Config(op, on); err != nil || is != on {
+			return errors.Join(fmt.Errorf("database option %d cannot be set to %t", op, on), err)
+		}
+	}
+	for category, value := range limits {
+		db.Limit(category, value)
+	}
+	return nil
+}
+
+// prepareStd sets up a connection of database/sql: it is the operator's, for migrations, so it keeps SQLite's own limits.
+func prepareStd(db *sqlite3.Conn, cfg Config) error {
+	if err := db.BusyTimeout(cfg.BusyTimeout); err != nil {
+		return err
+	}
+	if err := db.Exec("PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL"); err != nil {
+		return err
+	}
+	return register(db)
+}
+
+// authorize is asked while a statement is prepared. A query gets rows of tables, and nothing else: no schema, no pragma, no
+// other file, no reserved table but through a trigger or view that stands in the schema.
+func (c *sqliteConn) authorize(action sqlite3.AuthorizerActionCode, name, _, _, inner string) sqlite3.AuthorizerReturnCode {
+	if c.record != nil {
+		c.record(action, name)
+	}
+	if c.trusted {
+		return sqlite3.AUTH_OK
+	}
+	switch action {
+	case sqlite3.AUTH_READ, sqlite3.AUTH_INSERT, sqlite3.AUTH_UPDATE, sqlite3.AUTH_DELETE:
+		if inner == "" && reserved(name) {
+			return sqlite3.AUTH_DENY
+		}
+		return sqlite3.AUTH_OK
+	case sqlite3.AUTH_SELECT, sqlite3.AUTH_FUNCTION, sqlite3.AUTH_TRANSACTION, sqlite3.AUTH_SAVEPOINT, sqlite3.AUTH_RECURSIVE:
+		return sqlite3.AUTH_OK
+	}
+	return sqlite3.AUTH_DENY
+}
+
+func (c *sqliteConn) reopen(ctx context.Context) error {
+	if c.db != nil {
+		c.engine.reopened.Add(1)
+		_ = c.close() // it failed before: that is why it goes
+	}
+	return c.fail(ctx, c.open(ctx), "the file")
+}
+
+// close ends the connection. Statements that were not finished are given up.
+func (c *sqliteConn) close() (err error) {
+	if c.db == nil {
+		return nil
+	}
+	db := c.db
+	c.db, c.prepared, c.fixed = nil, nil, nil
+	defer c.guard(&err)
+	db.SetInterrupt(context.Background())
+	for {
+		var open *sqlite3.Stmt
+		for st := range db.Stmts() {
+			open = st
+			break
+		}
+		if open == nil {
+			return db.Close()
+		}
+		_ = open.Close() // tells the error of its last step again
+	}
+}
+
+// guard turns a panic of the driver, which it raises when SQLite is out of memory, into an error, and the connection away.
+func (c *sqliteConn) guard(err *error) {
+	if r := recover(); r != nil {
+		c.broken = true
+		cause, ok := r.(error)
+		if !ok || !strings.Contains(cause.Error(), "out of memory") {
+			c.engine.cfg.Logger.Error("database driver failed", "file", c.engine.path, "panic", r)
+			*err = failf(abi.ErrnoInternal, "the database driver failed: see the host's log")
+			return
+		}
+		*err = failf(abi.ErrnoLimit, "%s", sqliteTexts[sqlite3.NOMEM])
+	}
+}
+
+// release gives the connection back. An open transaction is undone.
+func (c *sqliteConn) release() {
+	if c.db != nil && !c.broken && c.inTx() {
+		c.rollback()
+	}
+	c.queue.free <- c
+}
+
+// prepare returns the statement, ready to be bound.
+func (c *sqliteConn) prepare(st *statement) (*prepared, error) {
+	c.clock++
+	if p, ok := c.prepared[st]; ok {
+		p.used = c.clock
+		return p, nil
+	}
+	if len(c.prepared) >= maxPrepared {
+		var oldest *statement
+		for key, p := range c.prepared {
+			if oldest == nil || p.used < c.prepared[oldest].used {
+				oldest = key
+			}
+		}
+		_ = c.prepared[oldest].Close() // tells the error of its last step again
+		delete(c.prepared, oldest)
+	}
+	stmt, tail, err := c.db.PrepareFlags(st.sql, sqlite3.PREPARE_PERSISTENT)
+	if err == nil && (stmt == nil || tail != "") {
+		err = sqlite3.MISUSE
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{stmt, c.clock}
+	c.prepared[st] = p
+	return p, nil
+}
+
+// own returns a statement of the program's own, kept prepared for good. It is to be run while trusted.
+func (c *sqliteConn) own(sql string) (*sqlite3.Stmt, error) {
+	if st, ok := c.fixed[sql]; ok {
+		return st, nil
+	}
+	st, _, err := c.db.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT)
+	if err != nil {
+		return nil, err
+	}
+	c.fixed[sql] = st
+	return st, nil
+}
+
+// exec runs a statement of the program's own without an answer.
+func (c *sqliteConn) exec(sql string) error {
+	st, err := c.own(sql)
+	if err != nil {
+		return err
+	}
+	return st.Exec()
+}
+
+// text runs a statement of the program's own once and returns the first column of its first row.
+func (c *sqliteConn) text(sql string) (string, error) {
+	st, _, err := c.db.Prepare(sql)
+	if err != nil {
+		return "", err
+	}
+	value := ""
+	if st.Step() {
+		value = st.ColumnText(0)
+	}
+	return value, errors.Join(st.Err(), st.Close())
+}
+
+func (c *sqliteConn) inTx() bool { return c.db != nil && !c.db.GetAutocommit() }
+
+func (c *sqliteConn) begin(ctx context.Context) (err error) {
+	defer c.guard(&err)
+	c.db.SetInterrupt(ctx)
+	sql := "BEGIN"
+	if c.write {
+		sql = "BEGIN IMMEDIATE"
+	}
+	return c.fail(ctx, c.exec(sql), "the file")
+}
+
+// commit is not interrupted once it has begun: then it would not be known what it did.
+func (c *sqliteConn) commit(ctx context.Context) (err error) {
+	defer c.guard(&err)
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	c.db.SetInterrupt(context.Background())
+	return c.fail(ctx, c.exec("COMMIT"), "the transaction")
+}
+
+func (c *sqliteConn) rollback() {
+	var err error
+	defer c.guard(&err)
+	c.db.SetInterrupt(context.Background())
+	if c.inTx() {
+		if err := c.exec("ROLLBACK"); err != nil {
+			c.broken = true // closing it rolls back
+		}
+	}
+}
+
+// atomically runs what consists of several statements as one: in a transaction, or in a savepoint of the one that is open.
+func (c *sqliteConn) atomically(ctx context.Context, run func() error) error {
+	if !c.inTx() {
+		if err := c.begin(ctx); err != nil {
+			return err
+		}
+		err := run()
+		if err == nil {
+			err = c.commit(ctx)
+		}
+		if err != nil {
+			c.rollback()
+		}
+		return err
+	}
+	if err := c.exec("SAVEPOINT odac"); err != nil {
+		return c.fail(ctx, err, "the transaction")
+	}
+	err := run()
+	c.db.SetInterrupt(context.Background())
+	defer c.db.SetInterrupt(ctx)
+	if err != nil && c.inTx() {
+		if undo := c.exec("ROLLBACK TO odac"); undo != nil {
+			c.rollback() // the whole of it: half a statement must not stay
+		}
+	}
+	if c.inTx() {
+		if done := c.exec("RELEASE odac"); done != nil && err == nil {
+			err = c.fail(ctx, done, "the transaction")
+		}
+	}
+	return err
+}
