@@ -1,0 +1,12 @@
+// Command bench compares odachost with its peers and with bare net/http, paired in one run on one machine, and prints a
+// line for each figure:
+//
+//	figure <name> <value> <unit> [peer <name> <value>]
+//
+// It is a module of its own, so that peers never enter the product's go.mod. From the repository's root:
+//
+//	make bench              # SUITE=main
+//
+// Ratios are medians over rounds in which the two sides alternate; absolute figures depend on the machine, which the
+// first lines name. Every server listens on loopback, every load is bounded in time.
+package main

@@ -1,0 +1,73 @@
+package admin
+
+import (
+	"errors"
+	"time"
+
+	"github.com/odac-run/odachost/plugins"
+)
+
+// SocketName is the socket's file below the data folder.
+const SocketName = "odachost.sock"
+
+// Deploy is the query of POST /v1/deploy; the body is the bundle. The answer is a line of JSON for each step, an
+// [Event], the last of which has a result or an error.
+type Deploy struct {
+	Tenant, Name, By, Note, ApprovePlan string
+	Approve                             bool
+}
+
+// Event is one line of a deploy's answer.
+type Event struct {
+	Step       string              `json:"step,omitempty"`
+	Deployment *plugins.Deployment `json:"deployment,omitempty"`
+	Error      *Error              `json:"error,omitempty"`
+}
+
+// Rollback is the body of POST /v1/rollback.
+type Rollback struct {
+	Tenant, Name, To, By, Note string
+}
+
+// Remove is the body of POST /v1/remove.
+type Remove struct {
+	Tenant, Name, By, Note string
+}
+
+// Plugin is one line of GET /v1/plugins.
+type Plugin struct {
+	Tenant, Name, Version, Digest, Mount, Isolation string
+	Routes, Sockets, Instances                      int
+	Events, Failures                                uint64
+	Error                                           string `json:",omitempty"`
+}
+
+// History is one line of GET /v1/history.
+type History struct {
+	Seq                               int64
+	Action, Version, Digest, By, Note string
+	At                                time.Time
+}
+
+// Migration is the answer of GET and POST /v1/migrate.
+type Migration struct {
+	Database string
+	Hash     string
+	Text     string // the plan for people
+	Steps    int
+	Applied  bool
+}
+
+// Error is a failure with what a command needs to answer it.
+type Error struct {
+	Text string `json:"text"`
+	// Approval is set when the caller has to approve new capabilities.
+	Approval bool `json:"approval,omitempty"`
+}
+
+// Error is the text.
+func (e *Error) Error() string { return e.Text }
+
+func errorOf(err error) *Error {
+	return &Error{Text: err.Error(), Approval: errors.Is(err, plugins.ErrApproval)}
+}

@@ -1,0 +1,171 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/odac-run/odachost/host"
+	"github.com/odac-run/odachost/plugins"
+)
+
+// maxBundle is the largest bundle that the API takes.
+const maxBundle = 512 << 20
+
+// Handler answers the API for a host.
+func Handler(h *host.Host) http.Handler {
+	s := &server{h}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/deploy", s.deploy)
+	mux.HandleFunc("POST /v1/rollback", s.rollback)
+	mux.HandleFunc("POST /v1/remove", s.remove)
+	mux.HandleFunc("POST /v1/call/{tenant}/{plugin}/{function}", s.call)
+	mux.HandleFunc("GET /v1/plugins", s.plugins)
+	mux.HandleFunc("GET /v1/history/{tenant}/{plugin}", s.history)
+	mux.HandleFunc("GET /v1/migrate/{tenant}/{plugin}", s.migrate)
+	mux.HandleFunc("POST /v1/migrate/{tenant}/{plugin}", s.migrate)
+	return mux
+}
+
+// Listen opens the socket in the data folder, 0600. A socket that a killed host left is replaced: the caller holds the
+// data folder's lock.
+func Listen(dataDir string) (net.Listener, error) {
+	path := filepath.Join(dataDir, SocketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+type server struct{ host *host.Host }
+
+func (s *server) deploy(w http.ResponseWriter, r *http.Request) {
+	send := func(e Event) {
+		_ = json.NewEncoder(w).Encode(e)
+		_ = http.NewResponseController(w).Flush()
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBundle))
+	if err != nil {
+		send(Event{Error: errorOf(err)})
+		return
+	}
+	bundle, err := plugins.Open(data)
+	if err != nil {
+		send(Event{Error: errorOf(err)})
+		return
+	}
+	q := r.URL.Query()
+	record, err := s.host.Deploy(r.Context(), bundle, host.DeployOptions{
+		Tenant: q.Get("tenant"), Name: q.Get("name"), By: q.Get("by"), Note: q.Get("note"),
+		Approve: q.Get("approve") == "true", ApprovePlan: q.Get("plan"),
+		Progress: func(step string) { send(Event{Step: step}) },
+	})
+	if err != nil {
+		send(Event{Error: errorOf(err)})
+		return
+	}
+	send(Event{Deployment: &record})
+}
+
+func (s *server) rollback(w http.ResponseWriter, r *http.Request) {
+	var in Rollback
+	if !read(w, r, &in) {
+		return
+	}
+	var to plugins.Digest
+	if in.To != "" {
+		var err error
+		if to, err = plugins.ParseDigest(in.To); err != nil {
+			answer(w, nil, err)
+			return
+		}
+	}
+	record, err := s.host.Rollback(r.Context(), in.Tenant, in.Name, to, in.By, in.Note)
+	answer(w, record, err)
+}
+
+func (s *server) remove(w http.ResponseWriter, r *http.Request) {
+	var in Remove
+	if read(w, r, &in) {
+		answer(w, struct{}{}, s.host.Remove(r.Context(), in.Tenant, in.Name, in.By, in.Note))
+	}
+}
+
+func (s *server) call(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBundle))
+	if err == nil {
+		body, err = s.host.Call(r.Context(), r.PathValue("tenant"), r.PathValue("plugin"), r.PathValue("function"), body)
+	}
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	_, _ = w.Write(body)
+}
+
+func (s *server) plugins(w http.ResponseWriter, _ *http.Request) {
+	list := []Plugin{}
+	for _, p := range s.host.Plugins() {
+		row := Plugin{
+			Tenant: p.Tenant, Name: p.Name, Version: p.Version, Digest: string(p.Digest), Mount: p.Mount.Path, Isolation: string(p.Isolation),
+			Routes: p.Routes, Sockets: p.Sockets, Instances: p.Pool.Idle + p.Pool.InUse, Events: p.Events, Failures: p.Failures,
+		}
+		if p.Err != nil {
+			row.Error = p.Err.Error()
+		}
+		list = append(list, row)
+	}
+	answer(w, list, nil)
+}
+
+func (s *server) history(w http.ResponseWriter, r *http.Request) {
+	entries, err := s.host.Store().History(r.PathValue("tenant"), r.PathValue("plugin"))
+	list := []History{}
+	for _, e := range entries {
+		list = append(list, History{Seq: e.Seq, Action: string(e.Action), Version: e.Version, Digest: string(e.Digest), By: e.By, Note: e.Note, At: e.At})
+	}
+	answer(w, list, err)
+}
+
+func (s *server) migrate(w http.ResponseWriter, r *http.Request) {
+	apply := r.Method == http.MethodPost
+	plans, err := s.host.Migrate(r.Context(), r.PathValue("tenant"), r.PathValue("plugin"), apply, r.URL.Query().Get("plan"))
+	list := []Migration{}
+	for _, p := range plans {
+		list = append(list, Migration{Database: p.Database, Hash: p.Plan.Hash, Text: p.Plan.String(), Steps: len(p.Plan.Steps), Applied: p.Applied})
+	}
+	answer(w, list, err)
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(into); err != nil {
+		answer(w, nil, err)
+		return false
+	}
+	return true
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		v = errorOf(err)
+	}
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// Server serves the handler with timeouts; bundles may take a while to arrive.
+func Server(h *host.Host) *http.Server {
+	return &http.Server{Handler: Handler(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Minute}
+}

@@ -1,0 +1,214 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/buffer"
+	"github.com/odac-run/odachost/host/internal/engine"
+	"github.com/odac-run/odachost/plugins"
+)
+
+// odac:buffer/v1: writes that are acknowledged by the log and reach the database later, exactly once.
+
+func bufferModule() engine.Module {
+	return engine.Module{Name: abi.ModuleBuffer, Funcs: []engine.Func{
+		function(abi.FuncBufferWrite, bufferWrite),
+		function(abi.FuncBufferFlush, bufferFlush),
+	}}
+}
+
+// verbOf is the grant that a buffered write needs.
+var verbOf = map[abi.BufferOp]abi.Verb{
+	abi.BufferInsert: abi.VerbInsert, abi.BufferSet: abi.VerbUpdate, abi.BufferIncrement: abi.VerbUpdate, abi.BufferDelete: abi.VerbDelete,
+}
+
+var levelOf = map[abi.Durability]buffer.Level{
+	abi.DurabilityDisk: buffer.Disk, abi.DurabilityMemory: buffer.Memory,
+	abi.DurabilityReplicated: buffer.Replicated, abi.DurabilityApplied: buffer.Applied,
+}
+
+func bufferWrite(c *call, req, resp []byte) ([]byte, error) {
+	var in abi.BufferWrite
+	if err := decode(req, &in); err != nil {
+		return nil, err
+	}
+	conn, err := c.buffered(&in)
+	if err != nil {
+		return nil, err
+	}
+	level := levelOf[in.Level]
+	if level == buffer.Applied {
+		if err := c.mayWrite(conn); err != nil {
+			return nil, err
+		}
+	}
+	ops, last, err := conn.operations(&in)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.rev.host.buffer.Write(c.context(), conn.lane(in.Table), level, ops...); err != nil {
+		return nil, bufferError(err)
+	}
+	return reply(resp, &abi.Result{Affected: int64(len(ops)), LastID: last})
+}
+
+// buffered checks a write's form and grants and finds its connection.
+func (c *call) buffered(in *abi.BufferWrite) (*connection, error) {
+	verb, ok := verbOf[in.Op]
+	if !ok {
+		return nil, invalid("buffered write: unknown operation %d", in.Op)
+	}
+	if _, ok := levelOf[in.Level]; !ok {
+		return nil, invalid("buffered write: unknown durability %d", in.Level)
+	}
+	if err := c.rev.grants.Buffer(in.Table, plugins.Verb(verb.String())); err != nil {
+		return nil, abi.NewError(abi.ErrnoDenied, err.Error())
+	}
+	return c.rev.tenant.conn(c.context(), in.Conn)
+}
+
+// operations makes a write complete, so that what is logged is what will be in the database: generated ids,
+// timestamps, values of their columns' types.
+func (conn *connection) operations(in *abi.BufferWrite) (ops []buffer.Op, last abi.Value, err error) {
+	catalog := conn.db.Catalog()
+	table, ok := catalog.Table(in.Table)
+	if !ok {
+		return nil, last, invalid("there is no table %s", in.Table)
+	}
+	if in.Op == abi.BufferInsert {
+		fields, rows, err := catalog.FillInsert(in.Table, in.Fields, in.Rows)
+		if err != nil {
+			return nil, last, err
+		}
+		ops = make([]buffer.Op, len(rows))
+		for i, row := range rows {
+			ops[i].Kind = buffer.KindInsert
+			for j, field := range fields {
+				if slices.Contains(table.Key, field) {
+					ops[i].Key = append(ops[i].Key, column(field, row[j]))
+					last = row[j]
+				} else {
+					ops[i].Set = append(ops[i].Set, column(field, row[j]))
+				}
+			}
+			if len(ops[i].Key) != len(table.Key) { // the database draws the key
+				ops[i].Set, ops[i].Key, last = append(ops[i].Key, ops[i].Set...), nil, abi.Null()
+			}
+		}
+		return ops, last, nil
+	}
+	op, err := conn.rowOperation(in)
+	return []buffer.Op{op}, last, err
+}
+
+// rowOperation is a set, increment or delete of one row by its primary key.
+func (conn *connection) rowOperation(in *abi.BufferWrite) (op buffer.Op, err error) {
+	catalog := conn.db.Catalog()
+	key, err := catalog.KeyValues(in.Table, in.KeyColumns, in.Key)
+	if err != nil {
+		return op, err
+	}
+	for i, name := range in.KeyColumns {
+		op.Key = append(op.Key, column(name, key[i]))
+	}
+	if in.Op == abi.BufferDelete {
+		op.Kind = buffer.KindDelete
+		return op, nil
+	}
+	var row abi.Values
+	if in.Op == abi.BufferSet {
+		if len(in.Rows) != 1 {
+			return op, invalid("a buffered set has one row of values, this has %d", len(in.Rows))
+		}
+		row = in.Rows[0]
+	}
+	for _, d := range in.Increments {
+		if d.By.Kind() != abi.KindInt {
+			return op, invalid("a buffered increment of %s is by %s: counters are integers", d.Column, d.By.Kind())
+		}
+		op.Add = append(op.Add, buffer.Delta{Name: d.Column, By: d.By.AsInt()})
+	}
+	op.Kind = buffer.KindSet
+	if in.Op == abi.BufferIncrement {
+		op.Kind = buffer.KindIncrement
+	}
+	fields, row, err := catalog.FillUpdate(in.Table, in.Fields, row)
+	if err != nil {
+		return op, err
+	}
+	for i, name := range fields {
+		op.Set = append(op.Set, column(name, row[i]))
+	}
+	return op, nil
+}
+
+func column(name string, v abi.Value) buffer.Column {
+	return buffer.Column{Name: name, Value: bufferValue(v)}
+}
+
+func bufferValue(v abi.Value) buffer.Value {
+	switch v.Kind() {
+	case abi.KindBool:
+		return buffer.Bool(v.AsBool())
+	case abi.KindInt:
+		return buffer.Int(v.AsInt())
+	case abi.KindFloat:
+		return buffer.Float(v.AsFloat())
+	case abi.KindText:
+		return buffer.Text(v.AsText())
+	case abi.KindBytes:
+		return buffer.Bytes([]byte(v.AsText()))
+	case abi.KindDecimal:
+		return buffer.Decimal(v.AsText())
+	case abi.KindJSON:
+		return buffer.JSON(v.AsText())
+	case abi.KindTime:
+		return buffer.Time(v.AsTime())
+	}
+	return buffer.Null()
+}
+
+func bufferFlush(c *call, req, resp []byte) ([]byte, error) {
+	var in abi.Table
+	if err := decode(req, &in); err != nil {
+		return nil, err
+	}
+	conn, err := c.rev.tenant.conn(c.context(), in.Conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.mayWrite(conn); err != nil {
+		return nil, err
+	}
+	if in.Name == "" {
+		return resp, c.flushWritable(conn)
+	}
+	return resp, bufferError(c.rev.host.buffer.Flush(c.context(), conn.lane(in.Name)))
+}
+
+// bufferError is the map from the buffer's errors to errnos.
+func bufferError(err error) error {
+	var dead *buffer.DeadLetterError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &dead):
+		return abi.NewError(abi.ErrnoConflict, dead.Error())
+	case errors.Is(err, buffer.ErrBufferFull):
+		return abi.NewError(abi.ErrnoBusy, buffer.ErrBufferFull.Error())
+	case errors.Is(err, buffer.ErrTooLarge):
+		return abi.NewError(abi.ErrnoTooLarge, buffer.ErrTooLarge.Error())
+	case errors.Is(err, buffer.ErrInvalid):
+		return abi.NewError(abi.ErrnoInvalid, err.Error())
+	case errors.Is(err, buffer.ErrNeedsRedis):
+		return abi.NewError(abi.ErrnoUnsupported, buffer.ErrNeedsRedis.Error())
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, buffer.ErrDiskFull), errors.Is(err, buffer.ErrReadOnly), errors.Is(err, buffer.ErrFenced), errors.Is(err, buffer.ErrClosed):
+		return abi.NewError(abi.ErrnoUnavailable, "the buffer takes no writes: the host's log has the details")
+	}
+	return err
+}

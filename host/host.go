@@ -1,0 +1,291 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/odac-run/odachost/buffer"
+	"github.com/odac-run/odachost/cache"
+	"github.com/odac-run/odachost/host/internal/engine"
+	"github.com/odac-run/odachost/plugins"
+	"github.com/odac-run/odachost/ws"
+	"golang.org/x/sync/semaphore"
+)
+
+// Host runs plugins. It is an http.Handler; Serve adds the limits of a public server. All methods may be called from
+// any goroutine.
+type Host struct {
+	config    Config
+	log       *slog.Logger
+	engine    *engine.Engine
+	store     *plugins.Store
+	cache     *cache.Cache
+	buffer    *buffer.Buffer
+	hub       *ws.Hub
+	schedules *scheduler
+	fetcher   *http.Transport
+	bodies    *semaphore.Weighted
+	ids       ids
+	routes    atomic.Pointer[table]
+
+	life       context.Context // ends at Close
+	kill       context.CancelFunc
+	background sync.WaitGroup // draining revisions, the janitor
+
+	mu          sync.Mutex // below it: never held while a guest, a database or a disk is waited for
+	deployments map[key]*deployment
+	tenants     map[string]*tenant
+	broken      map[key]error // deployments of the store that could not be loaded
+	closed      bool
+}
+
+// New opens the data folder and makes every deployment in its store serve again. A deployment that cannot is logged,
+// listed by [Host.Plugins] with its error, and stops nobody else. Close the host.
+func New(ctx context.Context, cfg Config) (*Host, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("host: Config.DataDir: %w", err)
+	}
+	h := &Host{
+		config: cfg, log: cfg.Logger, bodies: semaphore.NewWeighted(cfg.HTTP.MaxBodyBytes),
+		ids:         ids{prefix: rand.Text()[:6] + "-"},
+		deployments: make(map[key]*deployment), tenants: make(map[string]*tenant), broken: make(map[key]error),
+	}
+	h.routes.Store(&table{})
+	h.life, h.kill = context.WithCancel(context.Background())
+	if err := h.open(); err != nil {
+		return nil, errors.Join(err, h.Close(ctx))
+	}
+	h.background.Go(h.janitor)
+	if err := h.resume(ctx); err != nil {
+		return nil, errors.Join(err, h.Close(ctx))
+	}
+	return h, nil
+}
+
+// open makes the parts, in the order in which they need each other.
+func (h *Host) open() (err error) {
+	private := make(map[string]bool)
+	for _, host := range h.config.PrivateHosts {
+		private[host] = true
+	}
+	h.fetcher = newFetcher(private)
+	h.schedules = newScheduler()
+	if h.engine, err = engine.New(engine.Config{CacheDir: h.config.CacheDir, Interpreter: h.config.Interpreter}); err != nil {
+		return err
+	}
+	if h.cache, err = cache.New(h.config.Cache); err != nil {
+		return err
+	}
+	sockets := h.config.Sockets
+	or(&sockets.Logger, h.log)
+	if h.hub, err = ws.New(sockets); err != nil {
+		return err
+	}
+	if h.store, err = plugins.OpenStore(filepath.Join(h.config.DataDir, "plugins"), plugins.StoreOptions{}); err != nil {
+		return err
+	}
+	writes := h.config.Buffer
+	writes.Dir, writes.Target = filepath.Join(h.config.DataDir, "buffer"), flushTarget{h}
+	or(&writes.Node, "local")
+	or(&writes.Logger, h.log)
+	h.buffer, err = buffer.Open(writes)
+	return err
+}
+
+// resume loads what the store says is deployed, several at a time.
+func (h *Host) resume(ctx context.Context) error {
+	records, err := h.store.List()
+	if err != nil {
+		h.log.Error("some deployments cannot be read", "error", err)
+	}
+	var loading sync.WaitGroup
+	slots := make(chan struct{}, 4)
+	for _, record := range records {
+		if record.Digest == "" {
+			continue
+		}
+		d, err := h.deployment(key{record.Tenant, record.Name})
+		if err != nil {
+			return err
+		}
+		loading.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if err := h.serveStored(ctx, d, record.Digest); err != nil {
+				h.log.Error("deployment does not serve", "plugin", d.key.String(), "error", err)
+				h.mu.Lock()
+				h.broken[d.key] = err
+				h.mu.Unlock()
+			}
+		})
+	}
+	loading.Wait()
+	return ctx.Err()
+}
+
+// deployment finds or makes the deployment of a key.
+func (h *Host) deployment(k key) (*deployment, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	d, ok := h.deployments[k]
+	if !ok {
+		d = &deployment{key: k}
+		h.deployments[k] = d
+	}
+	return d, nil
+}
+
+func (h *Host) find(k key) *deployment {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.deployments[k]
+}
+
+func (h *Host) tenant(name string) *tenant {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t, ok := h.tenants[name]
+	if !ok {
+		t = &tenant{name: name, host: h, conns: make(map[string]*connection)}
+		h.tenants[name] = t
+	}
+	return t
+}
+
+// janitor lets idle instances go.
+func (h *Host) janitor() {
+	tick := time.NewTicker(janitorPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.life.Done():
+			return
+		case now := <-tick.C:
+			for _, d := range h.all() {
+				if rev := d.acquire(); rev != nil {
+					rev.pool.Shrink(now.Add(-idleTime))
+					rev.release()
+				}
+			}
+		}
+	}
+}
+
+func (h *Host) all() []*deployment {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*deployment, 0, len(h.deployments))
+	for _, d := range h.deployments {
+		all = append(all, d)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].key.String() < all[j].key.String() })
+	return all
+}
+
+// Status is what one deployment does.
+type Status struct {
+	Tenant, Name string
+	Version      string
+	Digest       plugins.Digest
+	Mount        plugins.Mount
+	Isolation    plugins.Isolation
+	Routes       int
+	Sockets      int // open now
+	Events       uint64
+	Failures     uint64
+	Pool         PoolStat
+	Err          error // why it does not serve
+}
+
+// Plugins lists the deployments by tenant and name.
+func (h *Host) Plugins() []Status {
+	var out []Status
+	for _, d := range h.all() {
+		s := Status{Tenant: d.key.tenant, Name: d.key.name}
+		h.mu.Lock()
+		s.Err = h.broken[d.key]
+		h.mu.Unlock()
+		if rev := d.acquire(); rev != nil {
+			s.Version, s.Digest, s.Mount, s.Isolation, s.Err = rev.manifest.Version, rev.digest, rev.manifest.Mount, rev.manifest.Isolation, nil
+			s.Routes, s.Events, s.Failures, s.Pool = len(rev.registration.Routes), rev.stat.events.Load(), rev.stat.failures.Load(), rev.pool.Stat()
+			s.Sockets = h.hub.Scope(d.key.String()).Count(ws.Room{})
+			rev.release()
+		} else if s.Err == nil {
+			continue // removed, or never deployed
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Store is the deployments' history.
+func (h *Host) Store() *plugins.Store { return h.store }
+
+// serverLog is where net/http complains about clients.
+func (h *Host) serverLog() *log.Logger { return slog.NewLogLogger(h.log.Handler(), slog.LevelDebug) }
+
+// Close stops schedules, closes sockets, finishes what runs, applies what is buffered, and closes the databases. When
+// ctx ends first, calls are ended; what is buffered and not yet applied stays in the log and is an error. A second
+// Close does nothing.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	h.mu.Unlock()
+	var errs []error
+	if h.schedules != nil {
+		h.schedules.stop(ctx)
+	}
+	if h.hub != nil {
+		errs = append(errs, h.hub.Drain(ctx, ws.GoingAway, "the server is stopping"))
+		h.hub.Close()
+	}
+	for _, d := range h.all() {
+		if rev := d.current.Swap(nil); rev != nil {
+			if err := rev.drain(ctx); err != nil {
+				rev.log.Warn("drained by force", "error", err)
+			}
+			rev.close()
+		}
+	}
+	h.kill()
+	h.background.Wait()
+	if h.buffer != nil {
+		errs = append(errs, h.buffer.Close(ctx))
+	}
+	h.mu.Lock()
+	tenants := h.tenants
+	h.mu.Unlock()
+	for _, t := range tenants {
+		errs = append(errs, t.close())
+	}
+	if h.cache != nil {
+		h.cache.Close()
+	}
+	if h.engine != nil {
+		errs = append(errs, h.engine.Close())
+	}
+	h.fetcher.CloseIdleConnections()
+	return errors.Join(errs...)
+}
