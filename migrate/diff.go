@@ -257,7 +257,7 @@ func (d *differ) indexes(tc *TableChange, last *TableInfo) {
 			continue
 		}
 		ours := slices.ContainsFunc(last.Indexes, func(x IndexInfo) bool {
-			return x.sameShape(at) && (!x.named || strings.EqualFold(x.Name, at.Name))
+			return x.sameShape(at) && strings.EqualFold(x.Name, at.Name) // another name is another's hand
 		})
 		taken := slices.ContainsFunc(tc.AddIndexes, func(x IndexInfo) bool { return strings.EqualFold(x.Name, at.Name) })
 		switch {

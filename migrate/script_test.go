@@ -17,7 +17,7 @@ import (
 
 // TestScripts runs the cases of MIGRATIONS.md: testdata/*.txtar. Their commands:
 //
-//	sql 'STATEMENT'                run it; rows are printed, columns parted by |
+//	sql 'STATEMENT' or @FILE       run it; rows are printed, columns parted by |
 //	status DIR [key=value...]      print the plan; nothing may be written (the file's bytes are compared)
 //	apply DIR [key=value...]       plan and apply: owner=, drift=, approve=yes, expand=yes, then the next plan must be empty,
 //	                               unless then=more
@@ -45,6 +45,7 @@ func openFile(file string) (*sql.DB, error) {
 
 func command(run func(ts *testscript.TestScript, db *sql.DB, args []string) error) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
+		ts.Stdout() // forget the output of the command before
 		err := run(ts, ts.Value("db").(*sql.DB), args)
 		if err != nil {
 			fmt.Fprintln(ts.Stderr(), err)
@@ -56,7 +57,11 @@ func command(run func(ts *testscript.TestScript, db *sql.DB, args []string) erro
 }
 
 func scriptSQL(ts *testscript.TestScript, db *sql.DB, args []string) error {
-	return printRows(ts.Stdout(), db, strings.Join(args, " "))
+	query := strings.Join(args, " ")
+	if file, ok := strings.CutPrefix(query, "@"); ok {
+		query = ts.ReadFile(file)
+	}
+	return printRows(ts.Stdout(), db, query)
 }
 
 func printRows(w io.Writer, db *sql.DB, query string) error {

@@ -29,7 +29,7 @@ func (p *sqlitePlanner) addKeys(tc *TableChange, e *edit) (late []lateKey, inlin
 		switch {
 		case len(fk.Columns) == 1 && column >= 0:
 			inline[fold(fk.Columns[0])] = fk
-		case p.created[fold(fk.RefTable)]:
+		case p.pending(fk):
 			late = append(late, lateKey{tc, fk})
 		default:
 			ok, err := p.orphans(tc, e.st, fk)
@@ -42,6 +42,12 @@ func (p *sqlitePlanner) addKeys(tc *TableChange, e *edit) (late []lateKey, inlin
 		}
 	}
 	return late, inline, nil
+}
+
+// pending tells whether what the key points to is made by this plan.
+func (p *sqlitePlanner) pending(fk ForeignKey) bool {
+	parent := p.in.live.Tables[fold(fk.RefTable)]
+	return parent == nil || slices.ContainsFunc(fk.RefColumns, func(name string) bool { return parent.Column(name) == nil })
 }
 
 func (p *sqlitePlanner) lateKey(k lateKey) error {
@@ -77,8 +83,8 @@ func (p *sqlitePlanner) orphans(tc *TableChange, st *sqliteState, fk ForeignKey)
 	}
 	exists := fmt.Sprintf("NOT EXISTS (SELECT 1 FROM %s AS _odac_p WHERE %s)", quoteName(fk.RefTable), strings.Join(pairs, " AND "))
 	cond := strings.Join(append(slices.Clone(where), exists), " AND ")
-	now := cond
-	if p.created[fold(fk.RefTable)] { // not there yet: unless its seed brings the parents, every row is an orphan
+	var now string
+	if p.pending(fk) { // not there yet: unless its seed brings the parents, every row is an orphan
 		now = strings.Join(where, " AND ")
 	} else {
 		now = p.nowCond(st, fk, where)

@@ -10,12 +10,11 @@ import (
 // sqlitePlanner turns changes into steps. It follows in its tables what each step leaves behind, so that a second rebuild of a
 // table starts from what the first one made.
 type sqlitePlanner struct {
-	ctx     context.Context //nolint:containedctx // lives for one call of steps
-	q       querier
-	in      planInput
-	out     planOutput
-	created map[string]bool
-	tables  map[string]*sqliteState
+	ctx    context.Context //nolint:containedctx // lives for one call of steps
+	q      querier
+	in     planInput
+	out    planOutput
+	tables map[string]*sqliteState
 }
 
 // sqliteState is a table as it will be after the steps so far.
@@ -30,7 +29,7 @@ type sqliteState struct {
 }
 
 func (s sqlite) steps(ctx context.Context, q querier, in planInput) (planOutput, error) {
-	p := &sqlitePlanner{ctx: ctx, q: q, in: in, created: map[string]bool{}, tables: map[string]*sqliteState{}}
+	p := &sqlitePlanner{ctx: ctx, q: q, in: in, tables: map[string]*sqliteState{}}
 	var late []lateKey
 	for _, tc := range byDependency(in.changes.Tables) {
 		if tc.Create {
@@ -103,7 +102,6 @@ func byDependency(all []*TableChange) []*TableChange {
 }
 
 func (p *sqlitePlanner) create(tc *TableChange) {
-	p.created[fold(tc.Name)] = true
 	def := tc.want.def
 	p.add(&Step{
 		Kind: CreateTable, Table: tc.Name, Summary: fmt.Sprintf("%s, %d columns", tc.Name, len(def.Columns)), SQL: []string{sqliteTable(def)},
