@@ -48,7 +48,9 @@ type Conn struct {
 	aborted      bool
 	halfClose    bool  // once the close frame is written there is nothing to wait for but the end of input
 	closeBy      int64 // hub clock, 0 for no hurry
-	endCode      int   // of whoever closed first, 0 for nobody
+	answerCode   int   // of a close frame that waits for the handler to be done, or 0
+	answerReason string
+	endCode      int // of whoever closed first, 0 for nobody
 	endReason    string
 
 	data []byte
@@ -150,7 +152,7 @@ func (c *Conn) shut(code int, reason string) error {
 }
 
 // fail closes because the peer broke a rule or a limit, or the handler broke: what comes is not looked at any more. With
-// drop, neither is what was queued.
+// drop, what was queued is not sent either.
 func (c *Conn) fail(code int, reason string, drop bool) {
 	c.mu.Lock()
 	if c.State() == Closed {
@@ -166,12 +168,25 @@ func (c *Conn) fail(code int, reason string, drop bool) {
 	c.queueCloseLocked(code, reason)
 }
 
-// peerClosed takes in the peer's close frame and answers it.
-func (c *Conn) peerClosed(code int, reason string) {
+// failOrderly closes because of what the peer sent: its close frame, or a broken rule. The handler first answers what came
+// before, for 2 s at most; answer is the reason in our close frame.
+func (c *Conn) failOrderly(code int, reason, answer string) {
 	c.mu.Lock()
+	if c.State() == Closed {
+		c.mu.Unlock()
+		return
+	}
 	c.endLocked(code, reason)
 	c.halfClose = true
-	c.queueCloseLocked(code, "")
+	if c.closeQueued || !c.running {
+		c.queueCloseLocked(code, answer)
+		return
+	}
+	c.answerCode, c.answerReason = code, answer
+	due := c.hub.wheel.now() + int64(closeTimeout)
+	c.closeBy = due
+	c.mu.Unlock()
+	c.hub.wheel.file(c, due)
 }
 
 // endLocked moves to Closing and keeps the first reason.
@@ -193,7 +208,7 @@ func (c *Conn) queueCloseLocked(code int, reason string) {
 		}
 		return
 	}
-	c.closeQueued = true
+	c.closeQueued, c.answerCode = true, 0
 	c.out.push(outFrame{b: encodeClose(code, reason), kind: closeFrame})
 	due := c.hub.wheel.now() + int64(closeTimeout)
 	c.closeBy = due

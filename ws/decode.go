@@ -251,13 +251,17 @@ func (d *decoder) mask(p []byte) {
 	d.remaining -= int64(len(p))
 }
 
-// reserve makes room for n more bytes, of the remaining ones: exactly what is due when that is little, else by doubling.
+// reserve makes room for n more bytes, of the remaining ones: by doubling, so that many fragments cost no more than one
+// frame, but not beyond the end of the message when that is known.
 func (d *decoder) reserve(n int) {
 	if cap(d.data)-len(d.data) >= n {
 		return
 	}
-	due := int64(len(d.data)) + d.remaining
-	size := max(int64(len(d.data)+n), min(due, max(4096, 2*int64(cap(d.data)))))
+	size := max(4096, 2*int64(cap(d.data)))
+	if due := int64(len(d.data)) + d.remaining; d.frameFin || len(d.data) == 0 {
+		size = min(size, due)
+	}
+	size = max(size, int64(len(d.data)+n))
 	data := make([]byte, len(d.data), size)
 	copy(data, d.data)
 	d.data = data

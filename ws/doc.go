@@ -37,7 +37,8 @@
 // of two routes never meet unless both leave the route empty.
 //
 // Closing. A close is written after what was queued before it; the peer has 2 s to answer, then the socket is closed
-// hard. After a local close, what the peer still sends is discarded. [Hub.Drain] closes in jittered batches.
+// hard. When the peer closes, or breaks a rule, the handler may still answer what came before, for 2 s, and then our close
+// frame goes out. After a local close, what the peer still sends is discarded. [Hub.Drain] closes in jittered batches.
 //
 // Limits. Connections per hub, address and key of the composer's choice (tenant, user), rooms per connection, bytes per
 // message (after reassembly and inflation), message and byte rates (control frames have their own), 64 KiB of data per

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -74,9 +75,10 @@ func closeAll(ctx context.Context, conns []*Conn, code int, reason string) error
 	if !validCode(code) {
 		return ErrInvalidCode
 	}
+	reason = cutReason(strings.ToValidUTF8(reason, "?"))
 	for batch := range slices.Chunk(conns, drainBatch) {
 		for _, c := range batch {
-			_ = c.Close(code, reason) // closing already: what was wanted
+			_ = c.shut(code, reason) // closing already: what was wanted
 		}
 		if err := wait(ctx, rand.N(drainPause)); err != nil {
 			return fmt.Errorf("ws: drain: %w", err)

@@ -49,7 +49,8 @@ const (
 	Connecting State = iota
 	// Open can send and receive.
 	Open
-	// Closing has sent or received a close frame, or is being closed.
+	// Closing has sent or received a close frame, or is being closed. After the peer's close frame Send still works until
+	// the messages before it have been handled.
 	Closing
 	// Closed has no socket any more.
 	Closed

@@ -59,6 +59,10 @@ func (c *Conn) serve() {
 		c.mu.Lock()
 		if c.inbox.len() == 0 {
 			c.running = false
+			if c.answerCode != 0 {
+				c.queueCloseLocked(c.answerCode, c.answerReason)
+				return
+			}
 			c.mu.Unlock()
 			return
 		}

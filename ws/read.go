@@ -93,14 +93,14 @@ func (c *Conn) handle(ev event, err error) {
 		}
 	case opClose:
 		c.stopped = true
-		c.peerClosed(ev.code, ev.reason)
+		c.failOrderly(ev.code, ev.reason, "")
 	}
 }
 
 func (c *Conn) stop(code int, reason string) {
 	c.stopped = true
 	c.decoder = decoder{}
-	c.fail(code, reason, false)
+	c.failOrderly(code, reason, reason)
 }
 
 // bury is called once, when the socket has ended: it leaves the rooms and makes Close the handler's last event.

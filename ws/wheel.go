@@ -119,6 +119,10 @@ func (w *wheel) close() {
 func (c *Conn) tick(now int64) int64 {
 	c.mu.Lock()
 	closeBy, paused := c.closeBy, c.paused
+	if closeBy != 0 && now >= closeBy && c.answerCode != 0 {
+		c.queueCloseLocked(c.answerCode, c.answerReason) // the handler is too slow to wait for
+		return 0
+	}
 	c.mu.Unlock()
 	if c.State() == Closed {
 		return 0

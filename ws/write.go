@@ -68,7 +68,7 @@ func (c *Conn) enqueue(p *prepared, r *room, inline bool) error {
 		return fmt.Errorf("%w: a frame of %d bytes for a queue of %d", ErrTooLarge, len(b), c.opts.QueueBytes)
 	}
 	c.mu.Lock()
-	if c.closeQueued || c.State() != Open {
+	if c.closeQueued {
 		c.mu.Unlock()
 		return ErrClosed
 	}
@@ -98,7 +98,7 @@ func (c *Conn) enqueueControl(op byte, payload []byte) {
 	b := encodeFrame(op, false, payload)
 	c.mu.Lock()
 	switch {
-	case c.closeQueued || c.State() != Open || c.overLocked(len(b)):
+	case c.closeQueued || c.overLocked(len(b)):
 		c.mu.Unlock()
 	case c.writing || c.raw == nil:
 		c.out.push(outFrame{b: b, kind: controlFrame})
