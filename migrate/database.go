@@ -87,6 +87,13 @@ func (x IndexInfo) sameShape(o IndexInfo) bool {
 	return x.Plain && o.Plain && x.Unique == o.Unique && x.Where == o.Where && equalFold(x.Columns, o.Columns)
 }
 
+// uses tells whether the index names the column anywhere, its WHERE included.
+func (x IndexInfo) uses(column string) bool {
+	toks, err := lex(x.Where)
+	return err != nil || slices.ContainsFunc(x.Columns, func(s string) bool { return strings.EqualFold(s, column) }) ||
+		slices.ContainsFunc(toks, func(t token) bool { return t.name() && strings.EqualFold(t.text, column) })
+}
+
 // Column returns the column of that name, without case, or nil.
 func (t *TableInfo) Column(name string) *ColumnInfo {
 	for _, c := range t.Columns {

@@ -116,7 +116,7 @@ func parseTable(file, name string, data []byte) (*Table, []error) {
 	t := &Table{Name: name, Pos: file + ":1"}
 	root, err := parseYAML(data)
 	if err != nil {
-		return t, []error{&FileError{File: file, Line: yamlLine(err), Message: strings.TrimPrefix(err.Error(), "yaml: ")}}
+		return t, []error{&FileError{File: file, Line: yamlLine(err), Message: yamlMessage(err)}}
 	}
 	if root == nil {
 		return t, []error{&FileError{File: file, Line: 1, Message: "is empty: write at least columns"}}
@@ -184,6 +184,14 @@ func yamlLine(err error) int {
 		return 1
 	}
 	return line
+}
+
+func yamlMessage(err error) string {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	if rest, ok := strings.CutPrefix(message, "line "+strconv.Itoa(yamlLine(err))+": "); ok {
+		message = rest
+	}
+	return "is no valid YAML: " + message
 }
 
 // noAnchors refuses aliases: a file of a kilobyte could otherwise stand for gigabytes.

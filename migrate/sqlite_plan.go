@@ -311,9 +311,7 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 		e.hazards = append(e.hazards, h)
 		e.dropColumn(c.Name)
 		names = append(names, st.name+"."+c.Name)
-		if i := slices.IndexFunc(st.indexes, func(x IndexInfo) bool {
-			return slices.ContainsFunc(x.Columns, func(s string) bool { return strings.EqualFold(s, c.Name) })
-		}); i >= 0 {
+		if i := slices.IndexFunc(st.indexes, func(x IndexInfo) bool { return x.uses(c.Name) }); i >= 0 {
 			e.hazards = append(e.hazards, Hazard{
 				Level: Refuse, Table: st.name, Object: st.indexes[i].Name,
 				Message: fmt.Sprintf("index %s, which is not ours, needs column %s", st.indexes[i].Name, c.Name),
