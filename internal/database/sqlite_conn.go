@@ -335,3 +335,46 @@ func (c *sqliteConn) atomically(ctx context.Context, run func() error) error {
 	}
 	return err
 }
+
+// bindArgs binds strings and int64s of a statement of the program's own.
+func bindArgs(st *sqlite3.Stmt, args []any) error {
+	var errs []error
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			errs = append(errs, st.BindText(i+1, arg))
+		case int64:
+			errs = append(errs, st.BindInt64(i+1, arg))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// execArgs is exec with parameters.
+func (c *sqliteConn) execArgs(sql string, args ...any) error {
+	st, err := c.own(sql)
+	if err != nil {
+		return err
+	}
+	if err := bindArgs(st, args); err != nil {
+		return err
+	}
+	return st.Exec()
+}
+
+// rows runs a statement of the program's own and calls row for every row.
+func (c *sqliteConn) rows(sql string, row func(st *sqlite3.Stmt) error, args ...any) error {
+	st, err := c.own(sql)
+	if err != nil {
+		return err
+	}
+	if err := bindArgs(st, args); err != nil {
+		return err
+	}
+	for err == nil && st.Step() {
+		err = row(st)
+	}
+	err = errors.Join(err, st.Err())
+	_ = st.Reset() // tells the error of the last step again
+	return err
+}

@@ -40,32 +40,18 @@ func (e *sqlite) inspect(ctx context.Context) (cat *Catalog, err error) {
 	return cat, nil
 }
 
-// each runs a statement of the program's own and calls row for every row.
-func (c *sqliteConn) each(sql string, arg string, row func(st *sqlite3.Stmt)) error {
-	st, _, err := c.db.Prepare(sql)
-	if err != nil {
-		return err
-	}
-	if st.BindCount() > 0 {
-		err = st.BindText(1, arg)
-	}
-	for err == nil && st.Step() {
-		row(st)
-	}
-	return errors.Join(err, st.Err(), st.Close())
-}
-
 func (c *sqliteConn) readTables(cat *Catalog) error {
-	return c.each("SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view')", "", func(st *sqlite3.Stmt) {
+	return c.rows("SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view')", func(st *sqlite3.Stmt) error {
 		if name := st.ColumnText(0); !reserved(name) {
 			cat.tables[name] = &Table{Name: name, View: st.ColumnText(1) == "view", byName: map[string]int{}}
 		}
+		return nil
 	})
 }
 
 func (c *sqliteConn) readTable(t *Table) error {
 	keyAt := map[int]string{}
-	err := c.each(`SELECT name, type, "notnull", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?)`, t.Name, func(st *sqlite3.Stmt) {
+	err := c.rows(`SELECT name, type, "notnull", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?)`, func(st *sqlite3.Stmt) error {
 		column := declared(st.ColumnText(0), st.ColumnText(1))
 		column.NotNull, column.Default = st.ColumnBool(2), st.ColumnBool(3)
 		column.Generated = st.ColumnInt(5) > 1
@@ -76,7 +62,8 @@ func (c *sqliteConn) readTable(t *Table) error {
 			t.byName[column.Name] = len(t.Columns)
 			t.Columns = append(t.Columns, column)
 		}
-	})
+		return nil
+	}, t.Name)
 	if err != nil {
 		return err
 	}
@@ -87,14 +74,16 @@ func (c *sqliteConn) readTable(t *Table) error {
 		t.keys = append(t.keys, t.Key)
 	}
 	var indexes []string
-	err = c.each(`SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial`, t.Name, func(st *sqlite3.Stmt) {
+	err = c.rows(`SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial`, func(st *sqlite3.Stmt) error {
 		indexes = append(indexes, st.ColumnText(0))
-	})
+		return nil
+	}, t.Name)
 	for _, index := range indexes {
 		var key []string
-		err = errors.Join(err, c.each("SELECT name FROM pragma_index_info(?)", index, func(st *sqlite3.Stmt) {
+		err = errors.Join(err, c.rows("SELECT name FROM pragma_index_info(?)", func(st *sqlite3.Stmt) error {
 			key = append(key, st.ColumnText(0)) // "" for an expression: no column is called so
-		}))
+			return nil
+		}, index))
 		t.keys = append(t.keys, key)
 	}
 	return err

@@ -21,20 +21,7 @@ func (c *sqliteConn) run(ctx context.Context, st *statement, q *abi.Query, b Bud
 	defer c.guard(&err)
 	c.db.SetInterrupt(ctx)
 	r := run{conn: c, ctx: ctx, st: st, q: q, budget: b, out: dst, start: len(dst)}
-	if r.stmt, err = c.prepare(st); err != nil {
-		return dst, c.fail(ctx, err, st.table.Name)
-	}
-	switch {
-	case st.verb == abi.VerbSelect:
-		err = r.selects()
-	case st.verb == abi.VerbInsert:
-		err = r.inserts()
-	default:
-		err = r.changes()
-	}
-	if r.bound > 64<<10 {
-		_ = r.stmt.ClearBindings() // keeps memory, no more
-	}
+	err = r.do()
 	return r.out, err
 }
 
@@ -53,6 +40,28 @@ type run struct {
 	at    int   // where in out their number stands
 	param int   // bound so far
 	bound int   // bytes bound
+
+	affected int64
+	last     abi.Value // the key of the last row inserted
+}
+
+// do executes the statement. The caller guards the connection and has set its interrupt.
+func (r *run) do() (err error) {
+	if r.stmt, err = r.conn.prepare(r.st); err != nil {
+		return r.fail(err)
+	}
+	switch r.st.verb {
+	case abi.VerbSelect:
+		err = r.selects()
+	case abi.VerbInsert:
+		err = r.write(len(r.q.Rows) > 1, r.inserts)
+	default:
+		err = r.write(false, r.changes)
+	}
+	if r.bound > 64<<10 {
+		_ = r.stmt.ClearBindings() // keeps memory, no more
+	}
+	return err
 }
 
 func (r *run) fail(err error) error { return r.conn.fail(r.ctx, err, r.st.table.Name) }
@@ -74,73 +83,62 @@ func (r *run) changes() error {
 	if err := r.bindChange(); err != nil {
 		return err
 	}
-	affected := int64(0)
-	one := func() error {
-		if err := r.step(); err != nil {
-			return err
-		}
-		affected = r.conn.db.Changes()
-		return nil
-	}
-	if err := r.write(len(r.st.out) > 0, one); err != nil {
+	if err := r.step(); err != nil {
 		return err
 	}
-	r.finish(affected, abi.Null())
+	r.affected = r.conn.db.Changes()
 	return nil
 }
 
 // inserts runs one prepared statement for each row.
 func (r *run) inserts() error {
-	affected, last := int64(0), abi.Null()
 	now := time.Now()
-	all := func() error {
-		for i, row := range r.q.Rows {
-			key, err := r.bindRow(i, row, now)
-			if err != nil {
-				return err
-			}
-			r.conn.db.SetLastInsertRowID(0)
-			if err := r.step(); err != nil {
-				return err
-			}
-			affected += r.conn.db.Changes()
-			// A row id, of which there is one for every row but those of tables without, says that a row was inserted and not
-			// ignored or updated.
-			switch id := r.conn.db.LastInsertRowID(); {
-			case r.st.key == nil, id == 0 && r.q.Conflict != nil:
-			case !key.IsNull():
-				last = key
-			case id != 0 && r.st.key.Type == TypeInt:
-				last = abi.Int(id)
-			}
+	for i, row := range r.q.Rows {
+		key, err := r.bindRow(i, row, now)
+		if err != nil {
+			return err
 		}
-		return nil
+		r.conn.db.SetLastInsertRowID(0)
+		if err := r.step(); err != nil {
+			return err
+		}
+		r.affected += r.conn.db.Changes()
+		// A row id, of which there is one for every row but those of tables without, says that a row was inserted and not ignored or
+		// updated.
+		switch id := r.conn.db.LastInsertRowID(); {
+		case r.st.key == nil, id == 0 && r.q.Conflict != nil:
+		case !key.IsNull():
+			r.last = key
+		case id != 0 && r.st.key.Type == TypeInt:
+			r.last = abi.Int(id)
+		}
 	}
-	if err := r.write(len(r.q.Rows) > 1 || len(r.st.out) > 0, all); err != nil {
-		return err
-	}
-	r.finish(affected, last)
 	return nil
 }
 
-// write runs what changes rows. More than one statement, or one whose answer may be over the budget when it has already written, is
-// wrapped so that it can be undone.
-func (r *run) write(wrapped bool, statements func() error) error {
-	if len(r.st.out) > 0 {
+// write runs what changes rows and writes its answer. Several statements, and one whose answer may be over the budget when it has already
+// written, are wrapped so that they can be undone.
+func (r *run) write(several bool, statements func() error) error {
+	answers := len(r.st.out) > 0
+	if answers {
 		r.open(4)
 	} else {
 		r.out = append(r.out, 0x80|2)
 	}
-	if wrapped {
-		if err := r.conn.atomically(r.ctx, statements); err != nil {
-			return err
-		}
-	} else if err := statements(); err != nil {
+	var err error
+	if several || answers {
+		err = r.conn.atomically(r.ctx, statements)
+	} else {
+		err = statements()
+	}
+	if err != nil {
 		return err
 	}
-	if len(r.st.out) > 0 {
+	if answers {
 		r.close()
 	}
+	r.out = msgp.AppendInt64(append(r.out, 0xa1, 'n'), r.affected)
+	r.out = r.last.AppendMsg(append(r.out, 0xa2, 'i', 'd'))
 	return nil
 }
 
@@ -185,9 +183,3 @@ func (r *run) open(n byte) {
 }
 
 func (r *run) close() { binary.BigEndian.PutUint32(r.out[r.at:], uint32(r.rows)) }
-
-// finish ends the message of a write.
-func (r *run) finish(affected int64, last abi.Value) {
-	r.out = msgp.AppendInt64(append(r.out, 0xa1, 'n'), affected)
-	r.out = last.AppendMsg(append(r.out, 0xa2, 'i', 'd'))
-}
