@@ -97,7 +97,7 @@ func address() (string, error) {
 // binary builds odachost.
 func (b *bench) binary(ctx context.Context) (string, error) {
 	out := filepath.Join(b.dir, "odachost")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X github.com/odac-run/odachost/cmd/odachost/internal/cli.checkout="+b.root, "-o", out, "./cmd/odachost")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X github.com/odac-run/odachost/cmd/odachost/internal/build.checkout="+b.root, "-o", out, "./cmd/odachost")
 	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build odachost: %w: %s", err, text)

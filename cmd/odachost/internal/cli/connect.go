@@ -23,7 +23,7 @@ func connect(ctx context.Context, s *streams, l *config.Loaded) (*admin.Client, 
 		return c, func() error { return nil }, nil
 	}
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	h, stop, err := open(ctx, l, log)
+	_, stop, err := open(ctx, l, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,7 +31,6 @@ func connect(ctx context.Context, s *streams, l *config.Loaded) (*admin.Client, 
 	if !ok {
 		return nil, nil, errors.Join(errors.New("the host's socket does not answer"), stop())
 	}
-	_ = h
 	return c, stop, nil
 }
 

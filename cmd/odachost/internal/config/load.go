@@ -52,7 +52,7 @@ func Load(environ []string, flags *pflag.FlagSet) (*Loaded, error) {
 	keys := Keys()
 	for _, k := range keys {
 		if k.Default != "" {
-			l.values[k.Path] = origin{k.Default, "default"}
+			l.values[k.Path] = origin{k.Default, FromDefault}
 		}
 	}
 	fileLayer, err := l.readFile(environ, flags)
@@ -240,6 +240,12 @@ func (l *Loaded) Effective() []Value {
 	}
 	return out
 }
+
+// FromDefault is where a value comes from that nobody set.
+const FromDefault = "default"
+
+// From says where a key's value comes from: FromDefault, the file, the variable or the flag.
+func (l *Loaded) From(path string) string { return l.values[path].where }
 
 // Value is one effective setting.
 type Value struct{ Path, Text, From string }
