@@ -83,6 +83,7 @@ func (fs *flights) land(f *flight) {
 	}
 	fs.mu.Unlock()
 	close(f.done)
+	f.cancel(nil)
 	fs.wg.Done()
 }
 
@@ -96,8 +97,8 @@ func (fs *flights) close() {
 
 // fly runs a load and stores what it brings.
 func (c *Cache) fly(f *flight, quiet bool, ttl time.Duration, load Load) {
-	defer f.cancel(nil)
 	defer c.flights.land(f)
+	f.err = errExit // unless it returns
 	f.value, f.err = protect(f.ctx, load)
 	switch {
 	case f.err != nil:
@@ -112,20 +113,16 @@ func (c *Cache) fly(f *flight, quiet bool, ttl time.Duration, load Load) {
 	}
 }
 
-// protect runs a load. A panic in it, or an exit of its goroutine, is an error: there is no caller's stack to unwind.
+var errExit = errors.New("cache: the load ended its goroutine")
+
+// protect runs a load. A panic in it is an error: there is no caller's stack to unwind.
 func protect(ctx context.Context, load Load) (value []byte, err error) {
-	returned := false
 	defer func() {
-		if returned {
-			return
-		}
-		value, err = nil, errors.New("cache: the load ended its goroutine")
 		if p := recover(); p != nil {
-			err = fmt.Errorf("cache: the load panicked: %v\n%s", p, debug.Stack())
+			value, err = nil, fmt.Errorf("cache: the load panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
 	value, err = load(ctx)
-	returned = true
 	if err != nil {
 		return nil, err
 	}

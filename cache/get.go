@@ -94,6 +94,13 @@ func (c *Cache) miss(ctx context.Context, key Key, tables []*Table, ttl time.Dur
 		}
 		status := Shared
 		if mine {
+			// Another may have landed between the look at the entries and here.
+			if found, ok := c.entries.GetEntryQuietly(key); ok && of(tables, found.Value.stamps) && hold(found.Value.stamps) {
+				f.value = found.Value.value
+				c.flights.land(f)
+				c.counts.add(hits)
+				return f.value, Hit, nil
+			}
 			status = Miss
 			c.counts.add(misses)
 			go c.fly(f, quiet, ttl, load)
