@@ -196,7 +196,7 @@ func TestBypass(t *testing.T) {
 		t.Errorf("with a TTL of -1: %q, %v, %v", got, status, err)
 	}
 	failure := errors.New("no")
-	if _, _, err := c.Get(t.Context(), key, nil, 0, func(context.Context) ([]byte, error) { return nil, failure }); err != failure {
+	if _, _, err := c.Get(t.Context(), key, nil, 0, func(context.Context) ([]byte, error) { return nil, failure }); !errors.Is(err, failure) {
 		t.Errorf("error = %v, want the load's own", err)
 	}
 }

@@ -76,7 +76,7 @@ func TestCallerLeaves(t *testing.T) {
 			}
 			return []byte("kept"), nil
 		})
-		if err != gone {
+		if !errors.Is(err, gone) {
 			t.Fatalf("error = %v, want the caller's", err)
 		}
 		close(release)

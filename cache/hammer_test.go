@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -206,7 +207,7 @@ func (m *memory) write(_ context.Context, a, b int) ([2]uint64, error) {
 	return [2]uint64{m.versions[a], m.versions[b]}, nil
 }
 
-var errRolledBack = fmt.Errorf("rolled back")
+var errRolledBack = errors.New("rolled back")
 
 // sqlite is a real database: WAL, readers beside the writer.
 type sqlite struct{ db *sql.DB }
