@@ -402,6 +402,40 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
+// FuzzOpenEntry puts one entry of somebody's making into a bundle whose frame is right.
+func FuzzOpenEntry(f *testing.F) {
+	b := minimal(f, "name: a\nversion: 1.0.0\n")
+	f.Add("assets/a.txt", uint16(zip.Store), int64(1), uint32(0xe8b7be43), []byte("a"))
+	f.Add("schema/../x", uint16(zip.Deflate), int64(1<<40), uint32(0), []byte{3, 0})
+	limits := defaultBundleLimits
+	limits.unpackedBytes, limits.fileBytes = 1<<20, 1<<20
+	f.Fuzz(func(t *testing.T, name string, method uint16, size int64, crc uint32, packed []byte) {
+		if len(name) > 1000 || size < 0 || strings.HasSuffix(name, "/") { // the zip writer makes no such file
+			return
+		}
+		data := edit(t, b, func(list []entry) []entry {
+			list = append(list, entry{name: name, method: method, crc: crc, size: size, packed: packed})
+			slices.SortStableFunc(list[1:], func(a, b entry) int { return strings.Compare(a.name, b.name) })
+			return list
+		})
+		opened, err := openBundle("fuzz", data, limits)
+		if err != nil {
+			return
+		}
+		for _, folder := range []fs.FS{opened.Assets(), opened.Migrations(), opened.Schema()} {
+			if err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() {
+					return err
+				}
+				_, err = fs.ReadFile(folder, name)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func BenchmarkOpen(b *testing.B) {
 	// 2.3 MB that deflates by about two thirds, as a Go plugin does.
 	wasm := []byte(smallWasm)

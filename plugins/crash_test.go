@@ -132,7 +132,7 @@ func TestKillDuringPut(t *testing.T) {
 	}
 }
 
-const hammerRounds = 30
+const hammerRounds = 18
 
 // hammerChild deploys, rolls back, puts and collects, on the same deployment as others do.
 func hammerChild(args []string) int {

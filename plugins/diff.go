@@ -127,5 +127,5 @@ func patternCovers(a, b string) bool {
 		return true
 	}
 	suffix, wild := strings.CutPrefix(a, "*")
-	return wild && b != "*" && strings.HasSuffix(b, suffix)
+	return wild && strings.HasSuffix(b, suffix)
 }

@@ -18,8 +18,8 @@ import (
 
 // Bounds of a manifest that are checked before it is parsed: the parser's time grows with the square of nesting.
 const (
-	maxManifestBytes = 64 << 10
-	maxBrackets      = 2000
+	maxManifestBytes = 32 << 10
+	maxCollections   = 2000
 	maxProblems      = 20
 )
 
@@ -86,8 +86,8 @@ func (d *decoder) parseYAML(data []byte) (ast.Node, bool) {
 	case !utf8.Valid(data):
 		d.problem(position{}, "", "is not UTF-8: save it as UTF-8")
 		return nil, false
-	case bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxBrackets:
-		d.problem(position{}, "", "has more than %d brackets; a manifest needs far fewer", maxBrackets)
+	case collections(data) > maxCollections:
+		d.problem(position{}, "", "has more than %d lists, mappings and list items; a manifest needs far fewer", maxCollections)
 		return nil, false
 	}
 	if at, c := controlCharacter(data); c >= 0 {
@@ -120,6 +120,15 @@ func (d *decoder) parseYAML(data []byte) (ast.Node, bool) {
 		return nil, false
 	}
 	return body, true
+}
+
+// collections is at least the depth of nesting.
+func collections(data []byte) int {
+	n := 0
+	for _, start := range []string{"[", "{", "- ", "-\t", "-\n", "-\r", "? "} {
+		n += bytes.Count(data, []byte(start))
+	}
+	return n
 }
 
 // parseAST keeps a mistake of the parser from being more than an unreadable file.
