@@ -304,17 +304,10 @@ func (w *wal) rotate(first func(seed uint32) []byte) error {
 
 // newFile makes a synced file under a temporary name that begins with data. Its errors leave nothing behind.
 func (w *wal) newFile(data []byte) (path string, err error) {
-	w.segMu.Lock()
-	reuse := w.spare
-	w.spare = false
-	if reuse {
-		w.logBytes -= w.segBytes // rotate counts it again
-	}
-	w.segMu.Unlock()
-	path = filepath.Join(w.dir, spareName)
+	path = filepath.Join(w.dir, "new.tmp")
 	flags := os.O_RDWR
+	reuse := w.takeSpare(path)
 	if !reuse {
-		path = filepath.Join(w.dir, "new.tmp")
 		flags |= os.O_CREATE | os.O_TRUNC
 	}
 	file, err := os.OpenFile(path, flags, 0o600)
@@ -335,6 +328,18 @@ func (w *wal) newFile(data []byte) (path string, err error) {
 		return "", errors.Join(err, f.Close(), os.Remove(path))
 	}
 	return path, f.Close()
+}
+
+// takeSpare gives the spare file the name path, false if there is none. From then on trim may make another spare.
+func (w *wal) takeSpare(path string) bool {
+	w.segMu.Lock()
+	defer w.segMu.Unlock()
+	if !w.spare {
+		return false
+	}
+	w.spare = false
+	w.logBytes -= w.segBytes // rotate counts it again
+	return os.Rename(filepath.Join(w.dir, spareName), path) == nil
 }
 
 func spaceError(err error) error {
@@ -361,7 +366,6 @@ func (w *wal) trim(seg *segment) {
 		delete(w.segs, seg)
 		keep = !w.spare && seg.bytes == w.segBytes
 		if keep {
-			// One more lock for the rename: newFile must not take the spare before it is there.
 			keep = os.Rename(seg.path, filepath.Join(w.dir, spareName)) == nil
 			w.spare = keep
 		}
