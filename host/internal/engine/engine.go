@@ -2,8 +2,21 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/odac-run/odachost/host/internal/instrument"
 )
+
+// features are the WebAssembly proposals that guests may use: 2.0, tail calls and extended constant expressions. Threads
+// are off because memory.atomic.wait could not be interrupted, exceptions because each try clones the stack.
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst
 
 // Config of an [Engine]. The zero value works: compiled code is kept in memory only.
 type Config struct {
@@ -12,84 +25,143 @@ type Config struct {
 	CacheDir string
 	// Interpreter runs guests without compiling them: slow, but on every CPU.
 	Interpreter bool
+
+	// reset forces a way to restore memory, for tests.
+	reset resetMode
 }
 
 // Engine compiles programs and holds what they share. Its methods may be called concurrently.
-type Engine struct{}
+type Engine struct {
+	cfg      Config
+	cache    wazero.CompilationCache
+	base     time.Time
+	compile  keyedLock
+	memories memories
+
+	mu       sync.Mutex
+	closed   bool
+	programs int
+}
 
 // New makes an engine. Close it after its programs.
-func New(cfg Config) (*Engine, error) { panic("todo") }
-
-// Close frees what the programs shared, which must be closed before.
-func (e *Engine) Close() error { panic("todo") }
-
-// Load makes a program of a module's bytes, which it does not keep. Loading the same bytes again, also at the same time,
-// compiles them once. The context cancels waiting and initialisation.
-func (e *Engine) Load(ctx context.Context, wasm []byte, cfg LoadConfig) (*Program, error) {
-	panic("todo")
+func New(cfg Config) (*Engine, error) {
+	e := &Engine{cfg: cfg, base: time.Now()}
+	if cfg.CacheDir == "" {
+		e.cache = wazero.NewCompilationCache()
+	} else {
+		if err := secureDir(cfg.CacheDir); err != nil {
+			return nil, fmt.Errorf("engine: cache: %w", err)
+		}
+		cache, err := wazero.NewCompilationCacheWithDir(cfg.CacheDir)
+		if err != nil {
+			return nil, fmt.Errorf("engine: cache: %w", err)
+		}
+		e.cache = cache
+	}
+	e.memories = newMemories(cfg.reset)
+	return e, nil
 }
+
+// Close frees what the programs shared. It refuses while programs are open.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	if e.programs > 0 {
+		return fmt.Errorf("engine: %d programs are still open", e.programs)
+	}
+	e.closed = true
+	return errors.Join(e.memories.close(), e.cache.Close(context.Background()))
+}
+
+func (e *Engine) register() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	e.programs++
+	return nil
+}
+
+func (e *Engine) unregister() {
+	e.mu.Lock()
+	e.programs--
+	e.mu.Unlock()
+}
+
+// now is the time in nanoseconds since the engine was made.
+func (e *Engine) now() int64 { return int64(time.Since(e.base)) }
 
 // Inspect returns the functions that a module imports and exports, without compiling it.
-func Inspect(wasm []byte) (imports []Import, exports []Export, err error) { panic("todo") }
-
-// Program is a loaded module with its image. Its methods may be called concurrently.
-type Program struct{}
-
-// Imports returns the functions that the module imports, in order.
-func (p *Program) Imports() []Import { panic("todo") }
-
-// Exports returns the functions that the module exports, in order.
-func (p *Program) Exports() []Export { panic("todo") }
-
-// Export returns the exported function of that name.
-func (p *Program) Export(name string) (Export, bool) { panic("todo") }
-
-// New makes an instance that is at the image.
-func (p *Program) New(ctx context.Context) (*Instance, error) { panic("todo") }
-
-// Close interrupts running calls, waits for them to end, and frees all instances and the program's code.
-func (p *Program) Close() error { panic("todo") }
-
-// Instance is one live sandbox. It runs one call at a time; a second one is refused with [ErrUnusable].
-type Instance struct{}
-
-// Call calls an export with no or one result (0 if none) and waits for it to end, at the latest shortly after the deadline
-// (the zero time means none) or when ctx is done. data is handed to host functions as [Call.Data]. After an error other
-// than [*ExportError] or [ErrClosed] the instance must be reset or closed.
-func (in *Instance) Call(ctx context.Context, data any, deadline time.Time, export string, args ...uint64) (uint64, error) {
-	panic("todo")
+func Inspect(wasm []byte) (imports []Import, exports []Export, err error) {
+	info, err := instrument.Inspect(wasm, instrument.Limits{})
+	if err != nil {
+		return nil, nil, compileError(err)
+	}
+	imports, exports = functions(info)
+	return imports, exports, nil
 }
 
-// Reset restores the image, whether the last call succeeded or failed. [ErrDiscard] (by errors.Is) means that it cannot:
-// close the instance.
-func (in *Instance) Reset() error { panic("todo") }
-
-// MemoryBytes is the size of the instance's linear memory.
-func (in *Instance) MemoryBytes() int64 { panic("todo") }
-
-// Close frees the instance. A call that is running is interrupted and frees it when it ends.
-func (in *Instance) Close() error { panic("todo") }
-
-// Call is what a host function sees of the call it serves.
-type Call struct {
-	// Data is what [Instance.Call] was given.
-	Data any
+func functions(info *instrument.Info) (imports []Import, exports []Export) {
+	for _, i := range info.Imports {
+		if i.Kind == instrument.KindFunc {
+			imports = append(imports, Import{Module: i.Module, Name: i.Name, Params: i.Type.Params, Results: i.Type.Results})
+		}
+	}
+	for _, x := range info.Exports {
+		if x.Kind == instrument.KindFunc {
+			exports = append(exports, Export{Name: x.Name, Params: x.Type.Params, Results: x.Type.Results})
+		}
+	}
+	return imports, exports
 }
 
-// Context ends at the call's deadline or cancellation; its values are those of the caller's context. It is made on first use.
-func (c *Call) Context() context.Context { panic("todo") }
+func compileError(err error) error {
+	var at *instrument.Error
+	if errors.As(err, &at) {
+		return &CompileError{Offset: int64(at.Offset), Err: errors.New(at.Reason)}
+	}
+	return &CompileError{Offset: -1, Err: err}
+}
 
-// Deadline returns the call's deadline; ok is false if it has none.
-func (c *Call) Deadline() (t time.Time, ok bool) { panic("todo") }
+// keyedLock serialises work on the same key, which is a module's digest.
+type keyedLock struct {
+	mu    sync.Mutex
+	locks map[[32]byte]*countedLock
+}
 
-// Err returns nil, [ErrDeadline] or [ErrCanceled], without making a context.
-func (c *Call) Err() error { panic("todo") }
+type countedLock struct {
+	held  chan struct{}
+	users int
+}
 
-// Memory returns the guest's linear memory, all of it. It is valid until the guest runs again.
-func (c *Call) Memory() []byte { panic("todo") }
-
-// Read returns a view of the guest's memory; false if it is out of bounds.
-func (c *Call) Read(ptr, n uint32) ([]byte, bool) { panic("todo") }
-
-// Write copies p into the guest's memory; false, and nothing written, if it would be out of bounds.
-func (c *Call) Write(ptr uint32, p []byte) bool { panic("todo") }
+func (k *keyedLock) lock(ctx context.Context, key [32]byte) (unlock func(), err error) {
+	k.mu.Lock()
+	if k.locks == nil {
+		k.locks = map[[32]byte]*countedLock{}
+	}
+	l := k.locks[key]
+	if l == nil {
+		l = &countedLock{held: make(chan struct{}, 1)}
+		k.locks[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	leave := func() {
+		k.mu.Lock()
+		if l.users--; l.users == 0 {
+			delete(k.locks, key)
+		}
+		k.mu.Unlock()
+	}
+	select {
+	case l.held <- struct{}{}:
+		return func() { <-l.held; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
+	}
+}

@@ -30,12 +30,12 @@ type TrapError struct {
 	Reason string
 	// Stack of guest functions, innermost first, a line each; as readable as the module's name section allows.
 	Stack string
-	// Host is the panic value of a host function, if that was the cause: a fault of the host, not of the guest.
-	Host any
+	// Host says that a host function panicked: a fault of the host, not of the guest. Stack then ends with Go's.
+	Host bool
 }
 
 func (e *TrapError) Error() string {
-	if e.Host != nil {
+	if e.Host {
 		return "engine: host function panicked: " + e.Reason
 	}
 	return "engine: guest trapped: " + e.Reason

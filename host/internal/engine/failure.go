@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/odac-run/odachost/host/internal/instrument"
+)
+
+// failure makes one of the package's errors of what a call of wazero returned.
+func (in *Instance) failure(err error, marks uint64) error {
+	var end *ending
+	if errors.As(err, &end) {
+		var exit *ExitError
+		if marks&instrument.MarkGrowFailed != 0 && errors.As(end.err, &exit) && exit.Code != 0 {
+			return ErrMemoryLimit
+		}
+		return end.err
+	}
+	trap := newTrap(err)
+	if in.call.inHost {
+		trap.Host = true
+		return trap
+	}
+	if trap.Reason == "stack overflow" {
+		// The stack, which is outside of the guest's memory, has become large, and stays so.
+		in.dirty = true
+	}
+	if marks&instrument.MarkGrowFailed != 0 {
+		return ErrMemoryLimit
+	}
+	return trap
+}
+
+// newTrap takes wazero's text apart: "wasm error: REASON\nwasm stack trace:\n\tFRAME\n\tFRAME".
+func newTrap(err error) *TrapError {
+	reason, stack, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	reason = strings.TrimPrefix(reason, "wasm error: ")
+	reason = strings.TrimSuffix(reason, " (recovered by wazero)")
+	lines := strings.Split(strings.TrimSpace(stack), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], "\t")
+	}
+	return &TrapError{Reason: reason, Stack: strings.Join(lines, "\n")}
+}

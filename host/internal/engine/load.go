@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/odac-run/odachost/host/internal/instrument"
+)
+
+const (
+	pageBytes          = 65536
+	defaultMemoryBytes = 64 << 20
+	defaultInitTimeout = 10 * time.Second
+)
+
+// Load makes a program of a module's bytes, which it does not keep. Loading the same bytes again, also at the same time,
+// compiles them once. The context cancels waiting and initialisation.
+func (e *Engine) Load(ctx context.Context, wasm []byte, cfg LoadConfig) (*Program, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("engine: load: %w", err)
+	}
+	pages, err := memoryPages(cfg.MaxMemoryBytes)
+	if err != nil {
+		return nil, err
+	}
+	out, info, err := instrument.Module(wasm, instrument.Limits{})
+	if err != nil {
+		return nil, compileError(err)
+	}
+	if info.MemoryPages > pages {
+		return nil, fmt.Errorf("%w: the module begins with %d bytes of memory, %d are allowed", ErrMemoryLimit,
+			int64(info.MemoryPages)*pageBytes, int64(pages)*pageBytes)
+	}
+	p := &Program{engine: e, cfg: cfg, info: info, maxPages: pages, instances: map[*Instance]struct{}{}}
+	p.imports, p.exports = functions(info)
+	p.byName = make(map[string]Export, len(p.exports))
+	for _, x := range p.exports {
+		p.byName[x.Name] = x
+	}
+	if err := e.register(); err != nil {
+		return nil, err
+	}
+	if err := p.load(ctx, out); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func memoryPages(bytes int64) (uint32, error) {
+	switch {
+	case bytes == 0:
+		bytes = defaultMemoryBytes
+	case bytes < pageBytes:
+		return 0, fmt.Errorf("engine: MaxMemoryBytes is %d, less than a page of %d", bytes, pageBytes)
+	}
+	return uint32(min(bytes/pageBytes, 65536)), nil
+}
+
+// load compiles and links the instrumented module, initialises it, and takes the image.
+func (p *Program) load(ctx context.Context, wasm []byte) error {
+	config := wazero.NewRuntimeConfig()
+	if p.engine.cfg.Interpreter {
+		config = wazero.NewRuntimeConfigInterpreter()
+	}
+	config = config.WithCompilationCache(p.engine.cache).WithCoreFeatures(features).
+		WithMemoryLimitPages(p.maxPages).WithDebugInfoEnabled(false)
+	p.runtime = wazero.NewRuntimeWithConfig(context.Background(), config)
+	if err := p.link(); err != nil {
+		return err
+	}
+	if err := p.linkable(); err != nil {
+		return err
+	}
+	if err := p.compile(ctx, wasm); err != nil {
+		return err
+	}
+	return p.initialise(ctx)
+}
+
+// compile makes code of the bytes, or takes it from the cache; of several loads of the same bytes one makes it.
+func (p *Program) compile(ctx context.Context, wasm []byte) (err error) {
+	unlock, err := p.engine.compile.lock(ctx, sha256.Sum256(wasm))
+	if err != nil {
+		return fmt.Errorf("engine: waiting for another load of the same module: %w", err)
+	}
+	defer unlock()
+	// A fault in the compiler is one module's misfortune. This is also why it has one worker: a panic in another
+	// goroutine could not be caught.
+	defer func() {
+		if r := recover(); r != nil {
+			err = &CompileError{Offset: -1, Err: fmt.Errorf("the compiler failed: %v", r)}
+		}
+	}()
+	if p.code, err = p.runtime.CompileModule(context.Background(), wasm); err != nil {
+		return compileError(err)
+	}
+	return nil
+}
+
+// initialise runs what the module runs once, then the warm-up, and takes the image of the result.
+func (p *Program) initialise(ctx context.Context) error {
+	in, err := p.initialised(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if in.dirty {
+		// Tables or segments are not as instantiation leaves them, and cannot be copied: each instance starts from zero.
+		return nil
+	}
+	image, err := p.engine.memories.take(in.memory, in.bytes())
+	if err != nil {
+		return fmt.Errorf("engine: image: %w", err)
+	}
+	p.image, p.imageGlobals = image, in.saveGlobals()
+	return nil
+}
+
+// initialised returns an instance after its start function, _initialize and warm-up.
+func (p *Program) initialised(ctx context.Context) (*Instance, error) {
+	timeout := p.cfg.InitTimeout
+	if timeout <= 0 {
+		timeout = defaultInitTimeout
+	}
+	in, err := p.instantiate()
+	if err != nil {
+		return nil, err
+	}
+	in.latest = p.engine.now() + int64(timeout)
+	start := func() error {
+		if p.info.Start {
+			if _, err := in.Call(ctx, nil, time.Time{}, instrument.StartExport); err != nil {
+				return fmt.Errorf("start function: %w", err)
+			}
+		}
+		if x, ok := p.byName["_initialize"]; ok && len(x.Params)+len(x.Results) == 0 {
+			if _, err := in.Call(ctx, nil, time.Time{}, "_initialize"); err != nil {
+				return fmt.Errorf("_initialize: %w", err)
+			}
+		}
+		if p.cfg.Warm != nil {
+			return p.cfg.Warm(ctx, in)
+		}
+		return nil
+	}
+	if err := start(); err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	if in.state.Load() != ready {
+		return nil, errors.Join(fmt.Errorf("warm-up left a failed call: %w", ErrUnusable), in.Close())
+	}
+	in.latest = 0
+	return in, nil
+}
+
+// moduleConfig is how every instance of the program is made.
+func (p *Program) moduleConfig() wazero.ModuleConfig {
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithSysWalltime().WithSysNanotime()
+	for k, v := range p.cfg.Env {
+		config = config.WithEnv(k, v)
+	}
+	return config
+}
+
+// mutable returns the globals that are saved and restored.
+func (p *Program) mutable(mod api.Module) []api.MutableGlobal {
+	globals := make([]api.MutableGlobal, 0, len(p.info.Globals))
+	for _, name := range p.info.Globals {
+		globals = append(globals, mod.ExportedGlobal(name).(api.MutableGlobal))
+	}
+	return globals
+}
