@@ -246,8 +246,8 @@ func checkDocs(h house) (problems []string) {
 		switch {
 		case !strings.HasPrefix(first, start):
 			problems = append(problems, fmt.Sprintf("%s: must begin with %q", f.name, start))
-		case !found || len(strings.Fields(first)) < 7:
-			problems = append(problems, f.name+": its first sentence must say what the package promises, in seven words or more, with a full stop")
+		case !found || len(strings.Fields(first)) < 6:
+			problems = append(problems, f.name+": its first sentence must say what the package promises, in six words or more, with a full stop")
 		}
 	}
 	for dir, documented := range packages {
