@@ -50,8 +50,6 @@ func call(f wire.Func, req marshaler) error {
 }
 
 func decode(v unmarshaler, msg []byte) error {
-	if _, err := v.UnmarshalMsg(msg); err != nil {
-		return &Error{Kind: Internal, Text: "odac: the host sent a bad message", Err: err}
-	}
-	return nil
+	_, err := v.UnmarshalMsg(msg)
+	return badMessage(err)
 }

@@ -1,14 +1,10 @@
 package odac
 
-import (
-	"strings"
-
-	"github.com/odac-run/odachost/abi"
-)
+import "strings"
 
 // Ctx is one HTTP request and the answer to it. It belongs to one event.
 type Ctx struct {
-	req     abi.HTTPRequest
+	ev      message
 	pattern string
 	form    Values
 	formErr error
@@ -21,28 +17,28 @@ type Ctx struct {
 }
 
 // Method is the request's method, in capitals.
-func (c *Ctx) Method() string { return c.req.Method }
+func (c *Ctx) Method() string { return c.ev.str(fieldMethod) }
 
 // Path is the path below the plugin's mount. It starts with a slash.
-func (c *Ctx) Path() string { return c.req.Path }
+func (c *Ctx) Path() string { return c.ev.str(fieldPath) }
 
 // Pattern is the pattern of the route.
 func (c *Ctx) Pattern() string { return c.pattern }
 
 // Param is the value of a wildcard of the pattern, "" if there is none of that name.
-func (c *Ctx) Param(name string) string { return lookupParam(c.pattern, c.req.Params, name) }
+func (c *Ctx) Param(name string) string { return c.ev.param(c.pattern, name) }
 
 // Query is a parameter of the URL's query, the first of that name.
-func (c *Ctx) Query(name string) string { return queryValue(c.req.Query, name) }
+func (c *Ctx) Query(name string) string { return queryValue(c.ev.str(fieldQuery), name) }
 
 // QueryValues are all parameters of the URL's query. What is malformed is left out.
 func (c *Ctx) QueryValues() Values {
-	v, _ := parseValues(c.req.Query)
+	v, _ := parseValues(c.ev.str(fieldQuery))
 	return v
 }
 
 // RawQuery is the URL's query as it came.
-func (c *Ctx) RawQuery() string { return c.req.Query }
+func (c *Ctx) RawQuery() string { return c.ev.str(fieldQuery) }
 
 // Form is a field of an urlencoded form in the body, the first of that name; "" when there is none or the form is bad,
 // which [Ctx.FormValues] tells apart.
@@ -63,54 +59,41 @@ func (c *Ctx) FormValues() (Values, error) {
 		c.formErr = &Error{Kind: Unsupported, Public: "Please send the form as application/x-www-form-urlencoded."}
 		return nil, c.formErr
 	}
-	c.form, c.formErr = parseValues(viewString(c.req.Body))
+	c.form, c.formErr = parseValues(viewString(c.ev.bytes(fieldBody)))
 	return c.form, c.formErr
 }
 
 // Bind decodes a JSON body into v, as encoding/json does. What does not fit is an [Invalid] error; fields that v does not
 // have are ignored.
-func (c *Ctx) Bind(v any) error { return decodeJSON(c.req.Body, v) }
+func (c *Ctx) Bind(v any) error { return decodeJSON(c.ev.bytes(fieldBody), v) }
 
 // Body is the request's body.
-func (c *Ctx) Body() []byte { return c.req.Body }
+func (c *Ctx) Body() []byte { return c.ev.bytes(fieldBody) }
 
 // Header is a header of the request, the first of that name.
-func (c *Ctx) Header(name string) string { return Header(c.req.Header).Get(name) }
+func (c *Ctx) Header(name string) string { return c.ev.header(name) }
 
 // Headers are the headers of the request.
-func (c *Ctx) Headers() Header { return Header(c.req.Header) }
+func (c *Ctx) Headers() Header { return Header(c.ev.list(fieldHeader)) }
 
 // Host is the host that the client asked for, with the port if it said one.
-func (c *Ctx) Host() string { return c.req.Host }
+func (c *Ctx) Host() string { return c.ev.str(fieldHost) }
 
 // Scheme is http or https.
-func (c *Ctx) Scheme() string { return c.req.Scheme }
+func (c *Ctx) Scheme() string { return c.ev.str(fieldScheme) }
 
 // Remote is the client's address without port.
-func (c *Ctx) Remote() string { return c.req.Remote }
+func (c *Ctx) Remote() string { return c.ev.str(fieldRemote) }
 
 // RequestID names the request in the host's log.
-func (c *Ctx) RequestID() string { return c.req.ID }
+func (c *Ctx) RequestID() string { return c.ev.str(fieldID) }
 
 // URL is the path that browsers use for a path of this plugin: the mount, then path.
 func (c *Ctx) URL(path string) string { return URL(path) }
 
-// lookupParam finds a wildcard's value. Values come in the order of the pattern's wildcards.
-func lookupParam(pattern string, values []string, name string) string {
-	for i := 0; i < len(values); {
-		_, rest, ok := strings.Cut(pattern, "{")
-		if !ok {
-			return ""
-		}
-		wild, rest, _ := strings.Cut(rest, "}")
-		pattern = rest
-		if wild == "$" {
-			continue
-		}
-		if strings.TrimSuffix(wild, "...") == name {
-			return values[i]
-		}
-		i++
-	}
-	return ""
+// nextWildcard cuts the first wildcard's name out of a pattern.
+func nextWildcard(pattern string) (name, rest string, ok bool) {
+	_, rest, ok = strings.Cut(pattern, "{")
+	name, rest, _ = strings.Cut(rest, "}")
+	return strings.TrimSuffix(name, "..."), rest, ok
 }

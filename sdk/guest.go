@@ -74,13 +74,14 @@ func serve(kind abi.EventKind, msg, out []byte) ([]byte, error) {
 
 func serveHTTP(_ abi.EventKind, msg, out []byte) ([]byte, error) {
 	c := &Ctx{}
-	if err := decodeRequest(&c.req, msg); err != nil {
+	if err := c.ev.locate(msg); err != nil {
 		return nil, err
 	}
-	if int(c.req.Route) >= len(current.routes) {
+	index := c.ev.number(fieldRoute)
+	if index < 0 || index >= len(current.routes) {
 		return nil, newError(NotFound, "odac: no such route")
 	}
-	r := &current.routes[c.req.Route]
+	r := &current.routes[index]
 	c.pattern = r.Pattern
 	return c.serve(r.handler, out)
 }
@@ -92,7 +93,7 @@ func (c *Ctx) serve(h Handler, out []byte) ([]byte, error) {
 	c.body = w.b[:0]
 	if err := protect(c, h); err != nil {
 		if KindOf(err).Status() >= 500 {
-			wire.Stderr("error: " + c.req.Method + " " + c.req.Path + ": " + err.Error())
+			wire.Stderr("error: " + c.Method() + " " + c.Path() + ": " + err.Error())
 		}
 		c.fail(err)
 	}

@@ -89,15 +89,10 @@ func snake(s string) string {
 	return b.String()
 }
 
-var (
-	typeValue = reflect.TypeFor[Value]()
-	typeTime  = reflect.TypeFor[time.Time]()
-)
-
 func setField(f reflect.Value, v Value) bool {
 	t := f.Type()
 	switch {
-	case t == typeValue:
+	case t == reflect.TypeFor[Value]():
 		f.Set(reflect.ValueOf(v))
 		return true
 	case t.Kind() == reflect.Pointer && v.IsNull():
@@ -107,7 +102,7 @@ func setField(f reflect.Value, v Value) bool {
 		p := reflect.New(t.Elem())
 		f.Set(p)
 		return setField(p.Elem(), v)
-	case t == typeTime:
+	case t == reflect.TypeFor[time.Time]():
 		x, ok := timeOf(v)
 		f.Set(reflect.ValueOf(x))
 		return ok

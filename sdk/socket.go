@@ -64,7 +64,8 @@ func (m Message) JSON(v any) error { return decodeJSON(m.Data, v) }
 // Conn is a socket as its handlers see it.
 type Conn struct {
 	Peer
-	ev      abi.SocketEvent
+	ev      message
+	data    []byte
 	pattern string
 }
 
@@ -72,26 +73,26 @@ type Conn struct {
 func (c *Conn) ID() string { return string(c.Peer) }
 
 // Param is the value of a wildcard of the pattern, "" if there is none of that name.
-func (c *Conn) Param(name string) string { return lookupParam(c.pattern, c.ev.Params, name) }
+func (c *Conn) Param(name string) string { return c.ev.param(c.pattern, name) }
 
 // Query is a parameter of the URL's query, the first of that name.
-func (c *Conn) Query(name string) string { return queryValue(c.ev.Query, name) }
+func (c *Conn) Query(name string) string { return queryValue(c.ev.str(fieldQuery), name) }
 
 // Header is a header of the opening request, in Open only.
-func (c *Conn) Header(name string) string { return Header(c.ev.Header).Get(name) }
+func (c *Conn) Header(name string) string { return c.ev.header(name) }
 
 // Remote is the client's address without port.
-func (c *Conn) Remote() string { return c.ev.Remote }
+func (c *Conn) Remote() string { return c.ev.str(fieldRemote) }
 
 // Data is what the plugin keeps with the socket. It survives swaps and, unlike variables, fresh isolation.
-func (c *Conn) Data() []byte { return c.ev.Data }
+func (c *Conn) Data() []byte { return c.data }
 
 // SetData replaces what the plugin keeps with the socket, at most 64 KiB.
 func (c *Conn) SetData(data []byte) error {
 	if err := c.Peer.SetData(data); err != nil {
 		return err
 	}
-	c.ev.Data = data
+	c.data = data
 	return nil
 }
 
@@ -146,35 +147,35 @@ func serveSocket(kind abi.EventKind, msg, out []byte) ([]byte, error) {
 		return serveUpgrade(msg, out)
 	}
 	c := &Conn{}
-	if err := decodeSocket(&c.ev, msg); err != nil {
+	if err := c.ev.locate(msg); err != nil {
 		return nil, err
 	}
-	if int(c.ev.Route) >= len(current.sockets) {
+	s := socketOf(&c.ev)
+	if s == nil {
 		return nil, newError(NotFound, "odac: no such socket route")
 	}
-	s := &current.sockets[c.ev.Route]
-	c.Peer, c.pattern = Peer(c.ev.ID), s.Pattern
+	c.Peer, c.pattern, c.data = Peer(c.ev.str(fieldID)), s.Pattern, c.ev.bytes(fieldData)
 	h := &s.handler
 	switch {
 	case kind == abi.EventSocketOpen && h.Open != nil:
 		return out, h.Open(c)
 	case kind == abi.EventSocketMessage && h.Message != nil:
-		return out, h.Message(c, Message{Data: c.ev.Body, Binary: c.ev.Binary})
+		return out, h.Message(c, Message{Data: c.ev.bytes(fieldBody), Binary: c.ev.flag(fieldBinary)})
 	case kind == abi.EventSocketClose && h.Close != nil:
-		return out, h.Close(c, c.ev.Code, c.ev.Reason)
+		return out, h.Close(c, c.ev.number(fieldCode), c.ev.str(fieldReason))
 	}
 	return out, nil
 }
 
 func serveUpgrade(msg, out []byte) ([]byte, error) {
 	c := &Ctx{}
-	if err := decodeRequest(&c.req, msg); err != nil {
+	if err := c.ev.locate(msg); err != nil {
 		return nil, err
 	}
-	if int(c.req.Route) >= len(current.sockets) {
+	s := socketOf(&c.ev)
+	if s == nil {
 		return nil, newError(NotFound, "odac: no such socket route")
 	}
-	s := &current.sockets[c.req.Route]
 	c.pattern = s.Pattern
 	return c.serve(func(c *Ctx) error {
 		err := s.upgrade(c)
@@ -183,4 +184,11 @@ func serveUpgrade(msg, out []byte) ([]byte, error) {
 		}
 		return err
 	}, out)
+}
+
+func socketOf(m *message) *socket {
+	if i := m.number(fieldRoute); i >= 0 && i < len(current.sockets) {
+		return &current.sockets[i]
+	}
+	return nil
 }

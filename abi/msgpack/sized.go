@@ -107,6 +107,15 @@ func ReadStringBytes(b []byte) (string, []byte, error) {
 func Skip(b []byte) ([]byte, error) {
 	at := b
 	for left := uint64(1); left > 0; left-- {
+		if len(at) > 0 { // what is usual: short text, small numbers
+			if c := at[0]; c&0xe0 == 0xa0 && len(at) > int(c&0x1f) {
+				at = at[1+int(c&0x1f):]
+				continue
+			} else if c < 0x80 {
+				at = at[1:]
+				continue
+			}
+		}
 		var n uint32
 		var err error
 		switch NextType(at) {
