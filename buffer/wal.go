@@ -339,7 +339,8 @@ func (w *wal) takeSpare(path string) bool {
 	}
 	w.spare = false
 	w.logBytes -= w.segBytes // rotate counts it again
-	return os.Rename(filepath.Join(w.dir, spareName), path) == nil
+	// The directory is synced before the file is written: after a power cut its old name must not lead to new content.
+	return errors.Join(os.Rename(filepath.Join(w.dir, spareName), path), syncDir(w.dir)) == nil
 }
 
 func spaceError(err error) error {
