@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -112,6 +113,7 @@ func (p *Program) initialise(ctx context.Context) error {
 	defer in.Close()
 	if in.dirty {
 		// Tables or segments are not as instantiation leaves them, and cannot be copied: each instance starts from zero.
+		p.keepData()
 		return nil
 	}
 	image, err := p.engine.memories.take(in.memory, in.bytes())
@@ -119,6 +121,26 @@ func (p *Program) initialise(ctx context.Context) error {
 		return fmt.Errorf("engine: image: %w", err)
 	}
 	p.image, p.imageGlobals = image, in.saveGlobals()
+	p.info.Data = nil
+	return nil
+}
+
+// keepData makes the data segments independent of the module's bytes.
+func (p *Program) keepData() {
+	for i, s := range p.info.Data {
+		p.info.Data[i].Bytes = slices.Clone(s.Bytes)
+	}
+}
+
+// writeData does what instantiation would have done with the data segments that were taken out of the module.
+func (p *Program) writeData(in *Instance) error {
+	memory := in.bytes()
+	for i, s := range p.info.Data {
+		if uint64(s.Offset)+uint64(len(s.Bytes)) > uint64(len(memory)) {
+			return &TrapError{Reason: fmt.Sprintf("instantiation: data segment %d: out of bounds memory access", i)}
+		}
+		copy(memory[s.Offset:], s.Bytes)
+	}
 	return nil
 }
 
@@ -134,6 +156,9 @@ func (p *Program) initialised(ctx context.Context) (*Instance, error) {
 	}
 	in.latest = p.engine.now() + int64(timeout)
 	start := func() error {
+		if err := p.writeData(in); err != nil {
+			return err
+		}
 		if p.info.Start {
 			if _, err := in.Call(ctx, nil, time.Time{}, instrument.StartExport); err != nil {
 				return fmt.Errorf("start function: %w", err)

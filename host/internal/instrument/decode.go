@@ -66,6 +66,8 @@ type module struct {
 	exports         int
 	startFunc       uint32
 	hasMemory       bool
+	hasDataCount    bool
+	dataTaken       bool
 }
 
 func decode(wasm []byte, limits Limits) (*module, error) {
@@ -140,6 +142,12 @@ func (m *module) section(id byte, r *reader) {
 		m.readExports(r)
 	case secStart:
 		m.startFunc, m.info.Start = r.u32(), true
+	case secDataCount:
+		m.hasDataCount = true
+		r.u32()
+	case secData:
+		m.takeData(&reader{b: r.b, base: r.base})
+		return
 	default:
 		return
 	}

@@ -128,6 +128,11 @@ func (e *encoder) section(s *section) error {
 		body = e.exportSection(r, body)
 	case secStart:
 		return nil
+	case secData:
+		if e.dataTaken {
+			return nil
+		}
+		body = append(body, s.body...)
 	case secElement:
 		body = e.elementSection(r, body)
 	case secCode:

@@ -72,8 +72,9 @@ type Info struct {
 	Start bool
 	// Globals are the names under which Module exports the module's own mutable globals of a number type.
 	Globals []string
-	// Names is the module's name from its name section, "" if there is none.
-	Name string
+	// Data are the segments that Module took out, for the host to write in order into the memory of an instance before
+	// anything runs in it. One that does not fit is a trap. They share the bytes of the module.
+	Data []Segment
 }
 
 // Limits bound what is accepted. The zero value of a field means its default.
