@@ -89,6 +89,9 @@ func messages(hazards []Hazard) string {
 func (p *Plan) Apply(ctx context.Context, db *sql.DB, options ApplyOptions) (*Report, error) {
 	start := time.Now()
 	if p.Empty() {
+		if err := p.checkDrift(); err != nil {
+			return nil, err
+		}
 		return &Report{Plan: p, Incomplete: p.Incomplete}, nil
 	}
 	conn, err := db.Conn(ctx)
@@ -107,6 +110,7 @@ func (p *Plan) Apply(ctx context.Context, db *sql.DB, options ApplyOptions) (*Re
 	}
 	lockCtx, cancel := context.WithTimeout(ctx, options.LockTimeout)
 	unlock, err := d.lock(lockCtx, conn)
+	err = withCause(lockCtx, err)
 	cancel()
 	if err != nil {
 		return nil, err
@@ -116,10 +120,18 @@ func (p *Plan) Apply(ctx context.Context, db *sql.DB, options ApplyOptions) (*Re
 		err = end
 	}
 	if err != nil {
-		return nil, err
+		return nil, withCause(ctx, err)
 	}
 	report.Elapsed = time.Since(start)
 	return report, nil
+}
+
+// withCause adds that the context ended: drivers only say that they were interrupted.
+func withCause(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, ctx.Err())
 }
 
 // applier runs one plan on one connection inside the lock.
@@ -148,11 +160,11 @@ func (a *applier) run(ctx context.Context, p *Plan) (*Report, error) {
 	if a.options.ExpandOnly {
 		steps = slices.DeleteFunc(slices.Clone(steps), func(s *Step) bool { return s.Phase == Contract && s.Kind != Record })
 	}
-	if plan.Empty() {
-		return a.report, nil
-	}
 	if err := a.gate(plan, steps); err != nil {
 		return nil, err
+	}
+	if len(steps) == 0 {
+		return a.report, nil
 	}
 	before, err := a.health(ctx)
 	if err != nil {
@@ -172,12 +184,8 @@ func (a *applier) run(ctx context.Context, p *Plan) (*Report, error) {
 
 // gate refuses what may not run.
 func (a *applier) gate(plan *Plan, steps []*Step) error {
-	if len(plan.Drift) > 0 && plan.options.Drift == DriftFail {
-		var all []string
-		for _, d := range plan.Drift {
-			all = append(all, d.String())
-		}
-		return fmt.Errorf("%w: %s: plan with drift revert or adopt", ErrDrift, strings.Join(all, "; "))
+	if err := plan.checkDrift(); err != nil {
+		return err
 	}
 	gated := &Plan{Steps: steps, Blockers: plan.Blockers}
 	if refused := gated.Hazards(Refuse); len(refused) > 0 {
@@ -187,6 +195,17 @@ func (a *applier) gate(plan *Plan, steps []*Step) error {
 		return &ApprovalError{Hash: plan.Hash, Hazards: approve}
 	}
 	return nil
+}
+
+func (p *Plan) checkDrift() error {
+	if len(p.Drift) == 0 || p.options.Drift != DriftFail {
+		return nil
+	}
+	var all []string
+	for _, d := range p.Drift {
+		all = append(all, d.String())
+	}
+	return fmt.Errorf("%w: %s: plan with drift revert or adopt", ErrDrift, strings.Join(all, "; "))
 }
 
 func (a *applier) health(ctx context.Context) (map[string]int, error) {

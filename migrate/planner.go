@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -138,11 +139,28 @@ func threeWay(ctx context.Context, d dialect, schema, last *Schema, live *Databa
 	if err != nil {
 		return nil, err
 	}
-	was, err := d.shadow(ctx, resolve(last, live))
+	// What is defined as it was prints as it was.
+	var changed []*Table
+	same := map[string]*TableInfo{}
+	for _, t := range resolve(last, live) {
+		if now := want.Tables[fold(t.Name)]; now != nil && sameDefinition(now.def, t) {
+			same[fold(t.Name)] = now
+		} else {
+			changed = append(changed, t)
+		}
+	}
+	was, err := d.shadow(ctx, changed)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(was.Tables, same)
 	return diff(was, live, want, policy), nil
+}
+
+func sameDefinition(a, b *Table) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 func (c *Changes) renames() []Rename {

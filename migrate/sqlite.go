@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
@@ -28,7 +30,22 @@ func (sqlite) scratch(ctx context.Context) (*sql.DB, *sql.Conn, error) {
 	return db, conn, nil
 }
 
+// shadowBatch is how many tables go into one scratch database: SQLite reads all of sqlite_schema again for each CREATE.
+const shadowBatch = 64
+
 func (s sqlite) shadow(ctx context.Context, tables []*Table) (*Database, error) {
+	out := &Database{Dialect: dialectSQLite, Tables: map[string]*TableInfo{}}
+	for batch := range slices.Chunk(tables, shadowBatch) {
+		part, err := s.shadowPart(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out.Tables, part.Tables)
+	}
+	return out, nil
+}
+
+func (s sqlite) shadowPart(ctx context.Context, tables []*Table) (*Database, error) {
 	db, conn, err := s.scratch(ctx)
 	if err != nil {
 		return nil, err

@@ -183,7 +183,7 @@ func parseIndex(name, text string) IndexInfo {
 		return x
 	}
 	toks = slices.DeleteFunc(toks, func(t token) bool { return t.comment })
-	open := slices.IndexFunc(toks, func(t token) bool { return t.text == "(" && !t.quoted })
+	open := slices.IndexFunc(toks, token.opens)
 	if open < 0 {
 		return x
 	}

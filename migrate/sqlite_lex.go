@@ -28,6 +28,10 @@ func (t token) isAny(keywords ...string) bool {
 	return false
 }
 
+func (t token) opens() bool { return t.text == "(" && !t.quoted }
+
+func (t token) closes() bool { return t.text == ")" && !t.quoted }
+
 // name tells whether the token can be an identifier.
 func (t token) name() bool { return t.word || t.quoted }
 

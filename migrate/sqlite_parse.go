@@ -39,7 +39,7 @@ func parseCreateTable(sql string) (*createTable, error) {
 		return nil, err
 	}
 	toks := slices.DeleteFunc(slices.Clone(all), func(t token) bool { return t.comment })
-	open := slices.IndexFunc(toks, func(t token) bool { return t.text == "(" && !t.quoted })
+	open := slices.IndexFunc(toks, token.opens)
 	if len(toks) < 4 || !toks[0].is("CREATE") || !toks[1].isAny("TABLE", "TEMP", "TEMPORARY") || open < 2 {
 		return nil, &parseError{near: cut(sql), why: "no CREATE TABLE"}
 	}
@@ -81,7 +81,12 @@ func parseItem(sql string, all, toks []token) (*createItem, error) {
 		item.parts = []part{makePart(sql, toks)}
 		return item, nil
 	}
-	item.column = toks[0].text
+	if item.column = toks[0].text; toks[0].literal {
+		item.column = strings.ReplaceAll(strings.Trim(item.column, "'"), "''", "'")
+	}
+	if item.column == "" || !toks[0].name() && !toks[0].literal {
+		return nil, &parseError{near: cut(sql), why: "column without a name"}
+	}
 	i := 1
 	for i < len(toks) && !toks[i].isAny(partStarts...) {
 		i++
@@ -114,9 +119,9 @@ func nextPart(toks []token, i int) int {
 	for j := i + 1; j < len(toks); j++ {
 		t, before := toks[j], toks[j-1]
 		switch {
-		case t.text == "(" && !t.quoted:
+		case t.opens():
 			depth++
-		case t.text == ")" && !t.quoted:
+		case t.closes():
 			depth--
 		case depth > 0 || !t.isAny(partStarts...):
 		case t.is("NULL") && before.isAny("NOT", "SET", "DEFAULT"):
@@ -249,16 +254,16 @@ func cut(s string) string {
 
 // parenthesised returns the names in the first parentheses of toks and the position after them.
 func parenthesised(toks []token, from int) ([]string, int) {
-	if from >= len(toks) || toks[from].text != "(" {
+	if from >= len(toks) || !toks[from].opens() {
 		return nil, from
 	}
 	var names []string
 	depth := 0
 	for i := from; i < len(toks); i++ {
 		switch t := toks[i]; {
-		case t.text == "(" && !t.quoted:
+		case t.opens():
 			depth++
-		case t.text == ")" && !t.quoted:
+		case t.closes():
 			if depth--; depth == 0 {
 				return names, i + 1
 			}

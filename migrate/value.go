@@ -224,10 +224,11 @@ func checkExpression(s string) error {
 	depth := 0
 	for _, t := range toks {
 		switch {
-		case t.text == "(":
+		case t.opens():
 			depth++
-		case t.text == ")":
+		case t.closes():
 			depth--
+		case t.quoted || t.literal:
 		case t.text == ";" || t.text == "?" || t.text == "$" || t.text == "#":
 			return fmt.Errorf("an expression cannot contain %q", t.text)
 		case t.comment:

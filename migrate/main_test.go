@@ -1,9 +1,0 @@
-package migrate
-
-import (
-	"testing"
-
-	"github.com/odac-run/odachost/internal/testkit"
-)
-
-func TestMain(m *testing.M) { testkit.Main(m) }
