@@ -8,6 +8,7 @@ import (
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/buffer"
 	"github.com/odac-run/odachost/host/internal/engine"
+	"github.com/odac-run/odachost/internal/database"
 	"github.com/odac-run/odachost/plugins"
 )
 
@@ -52,7 +53,7 @@ func bufferWrite(c *call, req, resp []byte) ([]byte, error) {
 	if _, err := c.rev.host.buffer.Write(c.context(), conn.lane(in.Table), level, ops...); err != nil {
 		return nil, bufferError(err)
 	}
-	return reply(resp, &abi.Result{Affected: int64(len(ops)), LastID: last})
+	return reply(resp, &abi.Result{Affected: int64(max(len(in.Rows), 1)), LastID: last})
 }
 
 // buffered checks a write's form and grants and finds its connection.
@@ -100,49 +101,60 @@ func (conn *connection) operations(in *abi.BufferWrite) (ops []buffer.Op, last a
 		}
 		return ops, last, nil
 	}
-	op, err := conn.rowOperation(in)
-	return []buffer.Op{op}, last, err
+	ops, err = conn.rowOperations(in)
+	return ops, last, err
 }
 
-// rowOperation is a set, increment or delete of one row by its primary key.
-func (conn *connection) rowOperation(in *abi.BufferWrite) (op buffer.Op, err error) {
+// rowOperations are a set, increment or delete of one row by its primary key. An increment of a table with updated_at
+// is two: the buffer keeps them together.
+func (conn *connection) rowOperations(in *abi.BufferWrite) ([]buffer.Op, error) {
 	catalog := conn.db.Catalog()
-	key, err := catalog.KeyValues(in.Table, in.KeyColumns, in.Key)
+	values, err := catalog.KeyValues(in.Table, in.KeyColumns, in.Key)
 	if err != nil {
-		return op, err
+		return nil, err
 	}
-	for i, name := range in.KeyColumns {
-		op.Key = append(op.Key, column(name, key[i]))
-	}
+	key := columns(in.KeyColumns, values)
 	if in.Op == abi.BufferDelete {
-		op.Kind = buffer.KindDelete
-		return op, nil
+		return []buffer.Op{{Kind: buffer.KindDelete, Key: key}}, nil
 	}
 	var row abi.Values
 	if in.Op == abi.BufferSet {
 		if len(in.Rows) != 1 {
-			return op, invalid("a buffered set has one row of values, this has %d", len(in.Rows))
+			return nil, invalid("a buffered set has one row of values, this has %d", len(in.Rows))
 		}
 		row = in.Rows[0]
 	}
-	for _, d := range in.Increments {
-		if d.By.Kind() != abi.KindInt {
-			return op, invalid("a buffered increment of %s is by %s: counters are integers", d.Column, d.By.Kind())
+	var ops []buffer.Op
+	if len(in.Increments) > 0 {
+		counters, _ := catalog.Table(in.Table)
+		add := make([]buffer.Delta, len(in.Increments))
+		for i, d := range in.Increments {
+			if d.By.Kind() != abi.KindInt {
+				return nil, invalid("a buffered increment of %s is by %s: counters are integers", d.Column, d.By.Kind())
+			}
+			if c, ok := counters.Column(d.Column); !ok || c.Type != database.TypeInt {
+				return nil, invalid("table %s has no integer column %s to increment", in.Table, d.Column)
+			}
+			add[i] = buffer.Delta{Name: d.Column, By: d.By.AsInt()}
 		}
-		op.Add = append(op.Add, buffer.Delta{Name: d.Column, By: d.By.AsInt()})
-	}
-	op.Kind = buffer.KindSet
-	if in.Op == abi.BufferIncrement {
-		op.Kind = buffer.KindIncrement
+		ops = append(ops, buffer.Op{Kind: buffer.KindIncrement, Key: key, Add: add})
 	}
 	fields, row, err := catalog.FillUpdate(in.Table, in.Fields, row)
 	if err != nil {
-		return op, err
+		return nil, err
 	}
-	for i, name := range fields {
-		op.Set = append(op.Set, column(name, row[i]))
+	if len(fields) > 0 {
+		ops = append(ops, buffer.Op{Kind: buffer.KindSet, Key: key, Set: columns(fields, row)})
 	}
-	return op, nil
+	return ops, nil
+}
+
+func columns(names []string, values abi.Values) []buffer.Column {
+	out := make([]buffer.Column, len(names))
+	for i, name := range names {
+		out[i] = column(name, values[i])
+	}
+	return out
 }
 
 func column(name string, v abi.Value) buffer.Column {
