@@ -405,8 +405,8 @@ func FuzzOpen(f *testing.F) {
 // FuzzOpenEntry puts one entry of somebody's making into a bundle whose frame is right.
 func FuzzOpenEntry(f *testing.F) {
 	b := minimal(f, "name: a\nversion: 1.0.0\n")
-	f.Add("assets/a.txt", uint16(zip.Store), int64(1), uint32(0xe8b7be43), []byte("a"))
-	f.Add("schema/../x", uint16(zip.Deflate), int64(1<<40), uint32(0), []byte{3, 0})
+	f.Add("assets/a.txt", zip.Store, int64(1), uint32(0xe8b7be43), []byte("a"))
+	f.Add("schema/../x", zip.Deflate, int64(1<<40), uint32(0), []byte{3, 0})
 	limits := defaultBundleLimits
 	limits.unpackedBytes, limits.fileBytes = 1<<20, 1<<20
 	f.Fuzz(func(t *testing.T, name string, method uint16, size int64, crc uint32, packed []byte) {

@@ -153,7 +153,7 @@ func (l bundleLimits) checkName(name string) error {
 	case strings.ContainsRune(name, '\\'):
 		return fmt.Errorf("%q has a backslash", name)
 	case path.IsAbs(name), !fs.ValidPath(name): // valid paths are UTF-8 and have no ".." or empty part
-		return fmt.Errorf("%q is not a relative path without ..", name)
+		return fmt.Errorf("%q is not a relative path, or has a part that is .. or empty", name)
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' }):
 		return fmt.Errorf("%q has a control character or a colon", name)
 	case name == entryManifest, name == entryWasm:
@@ -164,7 +164,7 @@ func (l bundleLimits) checkName(name string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is none of %s, %s, %s..., %s..., %s...", name, entryManifest, entryWasm, folderAssets, folderMigration, folderSchema)
+	return fmt.Errorf("%q is neither %s nor %s, nor below %s, %s or %s", name, entryManifest, entryWasm, folderAssets, folderMigration, folderSchema)
 }
 
 // assemble writes the entries, in their order, as the file.

@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -96,7 +97,7 @@ func (f limitField) format(v int64) string {
 	case limitBytes:
 		return FormatSize(v)
 	}
-	return fmt.Sprint(v)
+	return strconv.FormatInt(v, 10)
 }
 
 // DefaultLimits are the limits of a plugin that sets none, on a host whose operator sets none.

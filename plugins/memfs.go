@@ -114,12 +114,22 @@ func dirEntries(nodes []*memNode) []fs.DirEntry {
 	return entries
 }
 
-// Name and the rest implement [fs.FileInfo].
-func (n *memNode) Name() string       { return n.name }
-func (n *memNode) Size() int64        { return int64(len(n.data)) }
+// Name implements [fs.FileInfo].
+func (n *memNode) Name() string { return n.name }
+
+// Size implements [fs.FileInfo].
+func (n *memNode) Size() int64 { return int64(len(n.data)) }
+
+// ModTime implements [fs.FileInfo]: there is none, so that servers send no Last-Modified.
 func (n *memNode) ModTime() time.Time { return time.Time{} }
-func (n *memNode) IsDir() bool        { return n.dir }
-func (n *memNode) Sys() any           { return nil }
+
+// IsDir implements [fs.FileInfo].
+func (n *memNode) IsDir() bool { return n.dir }
+
+// Sys implements [fs.FileInfo].
+func (n *memNode) Sys() any { return nil }
+
+// Mode implements [fs.FileInfo].
 func (n *memNode) Mode() fs.FileMode {
 	if n.dir {
 		return fs.ModeDir | 0o555
@@ -132,16 +142,24 @@ type memFile struct {
 	node *memNode
 }
 
+// Stat implements [fs.File].
 func (f *memFile) Stat() (fs.FileInfo, error) { return f.node, nil }
-func (f *memFile) Close() error               { return nil }
+
+// Close implements [fs.File].
+func (f *memFile) Close() error { return nil }
 
 type memDir struct {
 	node *memNode
 	next int
 }
 
+// Stat implements [fs.File].
 func (d *memDir) Stat() (fs.FileInfo, error) { return d.node, nil }
-func (d *memDir) Close() error               { return nil }
+
+// Close implements [fs.File].
+func (d *memDir) Close() error { return nil }
+
+// Read implements [fs.File].
 func (d *memDir) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: d.node.name, Err: errIsDir}
 }

@@ -220,22 +220,24 @@ var (
 
 func checkWasm(files map[string][]byte) error {
 	wasm, ok := files[entryWasm]
-	switch {
-	case !ok:
+	if !ok {
 		return fmt.Errorf("%w: has no %s; pack the plugin again with odachost build", ErrNotBundle, entryWasm)
-	default:
-		return checkModule(entryWasm, wasm)
 	}
+	if err := checkModule(wasm); err != nil {
+		return fmt.Errorf("%w: %s %w", ErrNotBundle, entryWasm, err)
+	}
+	return nil
 }
 
-func checkModule(name string, wasm []byte) error {
+// checkModule is the end of a sentence about a file.
+func checkModule(wasm []byte) error {
 	switch {
 	case bytes.HasPrefix(wasm, wasmModule):
 		return nil
 	case bytes.HasPrefix(wasm, wasmComponent):
-		return fmt.Errorf("%w: %s is a WebAssembly component; build a core module (wasip1)", ErrNotBundle, name)
+		return errors.New("is a WebAssembly component: build a core module (wasip1)")
 	case bytes.HasPrefix(wasm, wasmMagic):
-		return fmt.Errorf("%w: %s is WebAssembly of a version that is not 1", ErrNotBundle, name)
+		return errors.New("is WebAssembly of a version that is not 1, or cut off: build it again")
 	}
-	return fmt.Errorf("%w: %s is not WebAssembly: it does not begin with \\0asm; build it for wasm", ErrNotBundle, name)
+	return errors.New("is not WebAssembly, which begins with \\0asm: build it for wasm")
 }

@@ -80,7 +80,10 @@ func (p *packer) addWasm() error {
 	if err != nil {
 		return err
 	}
-	return checkModule(from, p.files[entryWasm])
+	if err := checkModule(p.files[entryWasm]); err != nil {
+		return p.atKey("wasm", "%s %v", from, err)
+	}
+	return nil
 }
 
 // atKey is an error about a key of the manifest, at its line where it was written.
@@ -172,8 +175,10 @@ func FindSource(name string) (Source, error) {
 
 type folder string
 
+// String implements [Source].
 func (f folder) String() string { return "folder " + string(f) }
 
+// Load implements [Source].
 func (f folder) Load(ctx context.Context) (*Bundle, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("plugins: load %s: %w", f, err)
@@ -183,8 +188,10 @@ func (f folder) Load(ctx context.Context) (*Bundle, error) {
 
 type bundleFile string
 
+// String implements [Source].
 func (f bundleFile) String() string { return "file " + string(f) }
 
+// Load implements [Source].
 func (f bundleFile) Load(ctx context.Context) (*Bundle, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("plugins: load %s: %w", f, err)

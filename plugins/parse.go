@@ -90,13 +90,13 @@ func (d *decoder) validateBuffer(c Capabilities) {
 		return c.DB != nil && slices.ContainsFunc(c.DB.Tables[table], func(v Verb) bool { return v != Select })
 	}
 	if len(c.Buffer.Tables) == 0 {
-		var any bool
+		var some bool
 		if c.DB != nil {
 			for table := range c.DB.Tables {
-				any = any || writes(table)
+				some = some || writes(table)
 			}
 		}
-		if !any {
+		if !some {
 			d.problem(d.seen[key], key, "writes to tables: allow insert or update on one under capabilities.db.tables")
 		}
 	}
@@ -135,7 +135,7 @@ func manifestFields(m *Manifest) []field {
 			schema: anyOf(textSchema("^/"), nil), sub: mountFields(m), read: readMount(m),
 		},
 		{key: "wasm", doc: "The compiled module. Default " + DefaultWasm + ".", schema: textSchema(""), read: set(&m.Wasm, checkPath)},
-		{key: "build", doc: "The command that compiles it, run without a shell. Default: the Go build.", schema: anyOf(textSchema(""), listSchema("")), read: readBuild(m)},
+		{key: "build", doc: "The command that compiles it, run without a shell. Default: the Go build.", schema: anyOf(textSchema(""), listSchema()), read: readBuild(m)},
 		{key: "capabilities", doc: "What the plugin may reach. What is not listed is not linked.", sub: capabilityFields(m), read: readFields(capabilityFields(m))},
 		{key: "limits", doc: "Budgets, below the operator's maxima.", sub: limitKeys(m), read: readFields(limitKeys(m))},
 		{
@@ -161,7 +161,7 @@ func mountFields(m *Manifest) []field {
 	return []field{
 		{key: "path", doc: "URL path prefix. Default /.", schema: textSchema("^/"), read: set(&m.Mount.Path, checkMountPath)},
 		{
-			key: "hosts", doc: `Host names that the plugin answers, exact or "*.example.org". Default: all.`, schema: listSchema(""),
+			key: "hosts", doc: `Host names that the plugin answers, exact or "*.example.org". Default: all.`, schema: listSchema(),
 			read: func(d *decoder, v value) { m.Mount.Hosts = d.texts(v, checkHost) },
 		},
 	}
@@ -180,7 +180,7 @@ func readMount(m *Manifest) func(*decoder, value) {
 func readBuild(m *Manifest) func(*decoder, value) {
 	return func(d *decoder, v value) {
 		if isList(v) {
-			list, _ := d.list(v)
+			list := d.list(v)
 			for _, item := range list {
 				if s, ok := d.text(item); ok {
 					m.Build = append(m.Build, s)
@@ -220,7 +220,7 @@ func readIsolation(m *Manifest) func(*decoder, value) {
 
 func readConfig(m *Manifest) func(*decoder, value) {
 	return func(d *decoder, v value) {
-		entries, _ := d.entries(v)
+		entries := d.entries(v)
 		for _, e := range entries {
 			if err := checkConfigKey(e.name); err != nil {
 				d.problem(e.at, e.key, "%v", err)

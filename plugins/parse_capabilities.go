@@ -31,8 +31,7 @@ func isBool(v value) bool {
 // onOff reads "true", "false" or a mapping with fields. It is true where the capability is asked for.
 func (d *decoder) onOff(v value, fields []field) bool {
 	if isBool(v) {
-		on, _ := d.boolean(v)
-		return on
+		return d.boolean(v)
 	}
 	if isMapping(v) {
 		d.fields(v, fields)
@@ -50,15 +49,15 @@ func capabilityFields(m *Manifest) []field {
 	c := &m.Capabilities
 	buffer, ws := &Buffer{}, &WS{}
 	bufferFields := []field{{
-		key: "tables", doc: "Tables that may be written through the buffer. Default: each that db allows.", schema: listSchema(""),
+		key: "tables", doc: "Tables that may be written through the buffer. Default: each that db allows.", schema: listSchema(),
 		read: func(d *decoder, v value) { buffer.Tables = d.texts(v, checkTable) },
 	}}
 	wsFields := []field{{
-		key: "origins", doc: `Origin host names besides the plugin's own: exact, "*.example.org", or "*".`, schema: listSchema(""),
+		key: "origins", doc: `Origin host names besides the plugin's own: exact, "*.example.org", or "*".`, schema: listSchema(),
 		read: func(d *decoder, v value) { ws.Origins = d.texts(v, checkAnyHost) },
 	}}
 	httpFields := []field{{
-		key: "hosts", doc: `Host names to which requests may go: exact, "*.example.org", or "*" for any public host.`, schema: listSchema(""),
+		key: "hosts", doc: `Host names to which requests may go: exact, "*.example.org", or "*" for any public host.`, schema: listSchema(),
 		read: func(d *decoder, v value) { c.HTTP.Hosts = d.texts(v, checkAnyHost) },
 	}}
 	dbFields := []field{
@@ -71,7 +70,7 @@ func capabilityFields(m *Manifest) []field {
 		},
 		{
 			key: "raw", doc: "Allow SQL text, within the same tables and verbs. Default false.", schema: map[string]any{"type": "boolean"},
-			read: func(d *decoder, v value) { c.DB.Raw, _ = d.boolean(v) },
+			read: func(d *decoder, v value) { c.DB.Raw = d.boolean(v) },
 		},
 	}
 	return []field{
@@ -119,7 +118,7 @@ func capabilityFields(m *Manifest) []field {
 
 // tables reads the verbs of each table.
 func (d *decoder) tables(v value) map[string][]Verb {
-	entries, _ := d.entries(v)
+	entries := d.entries(v)
 	tables := make(map[string][]Verb, len(entries))
 	folded := map[string]string{}
 	for _, e := range entries {
@@ -148,7 +147,7 @@ func (d *decoder) verbs(v value) []Verb {
 		}
 		return fmt.Errorf("unknown verb %q; %s", s, suggest(s, verbNames()))
 	})
-	if list, _ := d.list(v); len(list) == 0 {
+	if len(d.list(v)) == 0 {
 		d.wrong(v, "allows nothing: write verbs, such as [select], or delete the table")
 	}
 	list := make([]Verb, 0, len(texts))

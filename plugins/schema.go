@@ -15,8 +15,8 @@ func textSchema(pattern string) map[string]any {
 	return s
 }
 
-func listSchema(pattern string) map[string]any {
-	return map[string]any{"type": "array", "items": textSchema(pattern)}
+func listSchema() map[string]any {
+	return map[string]any{"type": "array", "items": textSchema("")}
 }
 
 // anyOf lists alternatives; nil stands for the mapping of the field's sub-keys.

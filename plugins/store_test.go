@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,7 @@ func TestWalk(t *testing.T) {
 		s := newShop(t, StoreOptions{})
 		digests := map[string]Digest{}
 		for n := 1; n <= 4; n++ {
-			digests[fmt.Sprint(n)] = s.put(n)
+			digests[strconv.Itoa(n)] = s.put(n)
 		}
 		var got []string
 		for step := range strings.FieldsSeq(test.steps) {

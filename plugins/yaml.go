@@ -170,14 +170,14 @@ func (d *decoder) plain(v value) bool {
 }
 
 // entries are a mapping's values, in order, with their keys.
-func (d *decoder) entries(v value) ([]value, bool) {
+func (d *decoder) entries(v value) []value {
 	if !d.plain(v) {
-		return nil, false
+		return nil
 	}
 	mapping, ok := v.node.(*ast.MappingNode)
 	if !ok {
 		d.wrong(v, "is %s: write keys and values below it", kindOf(v.node))
-		return nil, false
+		return nil
 	}
 	list := make([]value, 0, len(mapping.Values))
 	for _, entry := range mapping.Values {
@@ -193,7 +193,7 @@ func (d *decoder) entries(v value) ([]value, bool) {
 		}
 		list = append(list, value{key: key, name: name, at: at, node: entry.Value})
 	}
-	return list, true
+	return list
 }
 
 func keyText(key ast.Node) (string, bool) {
@@ -208,7 +208,7 @@ func keyText(key ast.Node) (string, bool) {
 
 // fields reads a mapping whose keys are known.
 func (d *decoder) fields(v value, fields []field) {
-	entries, _ := d.entries(v)
+	entries := d.entries(v)
 	for _, e := range entries {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.name })
 		if i < 0 {
@@ -252,33 +252,33 @@ func (d *decoder) text(v value) (string, bool) {
 	return "", false
 }
 
-func (d *decoder) boolean(v value) (bool, bool) {
+func (d *decoder) boolean(v value) bool {
 	if n, ok := v.node.(*ast.BoolNode); ok {
-		return n.Value, true
+		return n.Value
 	}
 	d.wrong(v, "is %s: write true or false", kindOf(v.node))
-	return false, false
+	return false
 }
 
-func (d *decoder) list(v value) ([]value, bool) {
+func (d *decoder) list(v value) []value {
 	if !d.plain(v) {
-		return nil, false
+		return nil
 	}
 	sequence, ok := v.node.(*ast.SequenceNode)
 	if !ok {
 		d.wrong(v, "is %s: write a list, such as [a, b]", kindOf(v.node))
-		return nil, false
+		return nil
 	}
 	list := make([]value, len(sequence.Values))
 	for i, n := range sequence.Values {
 		list[i] = value{key: fmt.Sprintf("%s[%d]", v.key, i), at: v.at, node: n}
 	}
-	return list, true
+	return list
 }
 
 // texts is a list of different strings that check accepts, sorted.
 func (d *decoder) texts(v value, check func(string) error) []string {
-	list, _ := d.list(v)
+	list := d.list(v)
 	var texts []string
 	for _, item := range list {
 		s, ok := d.text(item)
