@@ -91,7 +91,7 @@ func sqliteError(ctx context.Context, err error, table string) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		code = sqlite3.INTERRUPT
 	}
-	if code == sqlite3.INTERRUPT {
+	if code == sqlite3.INTERRUPT || code == sqlite3.BUSY { // a wait for a lock ends with the context too
 		if err := ended(ctx); err != nil {
 			return err
 		}
@@ -122,9 +122,10 @@ func sqliteError(ctx context.Context, err error, table string) error {
 
 // conflict names the columns that SQLite names: "UNIQUE constraint failed: posts.slug, posts.lang".
 func conflict(code sqlite3.ExtendedErrorCode, words, table string) error {
+	const before = "constraint failed: " // the driver says it twice
 	names := ""
-	if _, after, ok := strings.Cut(words, "constraint failed: "); ok {
-		names = after
+	if i := strings.LastIndex(words, before); i >= 0 {
+		names = words[i+len(before):]
 	}
 	switch code {
 	case sqlite3.CONSTRAINT_UNIQUE, sqlite3.CONSTRAINT_PRIMARYKEY, sqlite3.CONSTRAINT_ROWID:
