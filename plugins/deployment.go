@@ -12,7 +12,7 @@ type Revision struct {
 	Manifest *Manifest
 	// Bundle is the bundle itself, in memory.
 	Bundle *Bundle
-	// AddedAt is when it came into the store (the time of its file), UTC.
+	// AddedAt is when it was last put into the store (the time of its file), UTC.
 	AddedAt time.Time
 }
 
