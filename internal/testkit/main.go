@@ -50,7 +50,15 @@ func Main(m Runner, opts ...Option) {
 	}
 	flag.Parse()
 	if f := flag.Lookup("test.fuzz"); f != nil && f.Value.String() != "" {
-		os.Exit(m.Run())
+		os.Exit(withServers{m}.Run())
 	}
-	goleak.VerifyTestMain(m, o.leaks...)
+	goleak.VerifyTestMain(withServers{m}, o.leaks...)
+}
+
+// withServers ends the servers that tests started, before anybody looks for leaks.
+type withServers struct{ Runner }
+
+func (r withServers) Run() int {
+	defer stopServers()
+	return r.Runner.Run()
 }

@@ -10,15 +10,17 @@ import (
 
 // packages names the Debian package of a program, where it is not the program's own name.
 var packages = map[string]string{
-	"chromium":     "chromium",
-	"mariadbd":     "mariadb-server",
-	"node":         "nodejs",
-	"postgres":     "postgresql",
-	"redis-server": "redis-server",
+	"chromium":           "chromium",
+	"mariadb":            "mariadb-client",
+	"mariadbd":           "mariadb-server",
+	"mariadb-install-db": "mariadb-server",
+	"node":               "nodejs",
+	"postgres":           "postgresql",
+	"redis-server":       "redis-server",
 }
 
-// folders are looked in after PATH: where Debian keeps servers out of it.
-var folders = []string{"/usr/sbin", "/usr/lib/postgresql/*/bin"}
+// folders are looked in before PATH: where Debian keeps a server beside the tools of its version.
+var folders = []string{"/usr/lib/postgresql/*/bin", "/usr/sbin"}
 
 var installing sync.Mutex
 
@@ -56,14 +58,15 @@ func Need(t testing.TB, program string) string {
 }
 
 func find(program string) string {
-	if path, err := exec.LookPath(program); err == nil {
-		return path
-	}
 	for _, dir := range folders {
 		found, err := filepath.Glob(filepath.Join(dir, program))
 		if err == nil && len(found) > 0 {
 			return found[len(found)-1] // the newest version sorts last
 		}
 	}
-	return ""
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return ""
+	}
+	return path
 }

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testkit.Main(m, testkit.Child("count", count), testkit.Child("exit", func(args []string) int { return len(args) }),
-		testkit.Child("leak", leak))
+		testkit.Child("leak", leak), testkit.Child("server", server))
 }
 
 // count prints numbers until it is killed, then half a line.
