@@ -4,7 +4,7 @@ package main
 import odac "github.com/odac-run/odachost/sdk"
 
 func init() {
-	odac.Get("/", func(c *odac.Ctx) error { return c.Text(200, "Hello, world\n") })
+	odac.Get("/{$}", func(c *odac.Ctx) error { return c.Text(200, "Hello, world\n") })
 }
 
 func main() {}
