@@ -100,7 +100,7 @@ type Plan struct {
 	// Hash names the plan: its steps, their SQL and the kinds of their hazards, not the counts, which move with live traffic.
 	Hash  string  `json:"hash"`
 	Steps []*Step `json:"steps"`
-	// Blockers belong to no step: ambiguous renames.
+	// Blockers belong to no step: ambiguous renames, keys to tables of others.
 	Blockers []Hazard `json:"blockers,omitempty"`
 	// Incomplete are foreign keys that wait for clean rows. They are no steps; the plan that follows the cleaning has them.
 	Incomplete []Hazard `json:"incomplete,omitempty"`
@@ -146,6 +146,9 @@ func (p *Plan) setHash() {
 		}
 	}
 	write(p.Owner, p.Dialect)
+	for _, z := range p.Blockers {
+		write(string(z.Level), z.Table, z.Object)
+	}
 	for _, s := range p.Steps {
 		write(string(s.Kind), s.Table, s.Summary, string(s.Phase))
 		write(s.SQL...)

@@ -125,7 +125,7 @@ func makePlan(ctx context.Context, d dialect, q querier, schema *Schema, options
 	}
 	plan.Steps = append(plan.Steps, out.steps...)
 	plan.Incomplete, plan.Drift, plan.Notes = out.incomplete, in.changes.Drift, in.changes.Notes
-	plan.Blockers = ambiguities(in.changes.Ambiguous)
+	plan.Blockers = append(ambiguities(in.changes.Ambiguous), strangers(in)...)
 	if err := plan.record(live, in, out.skipped); err != nil {
 		return nil, err
 	}
@@ -232,6 +232,31 @@ func ambiguities(all []Ambiguity) []Hazard {
 			Message: fmt.Sprintf("%s.%s goes and %s of the same type comes: is it renamed?", a.Table, a.Dropped, a.Added),
 			Fix:     fmt.Sprintf("%s: write renamedFrom: %s, or renamedFrom: null if it is another column", a.Pos, a.Dropped),
 		})
+	}
+	return out
+}
+
+// strangers asks for approval of new keys to a table that the schema does not have: its owner could no longer delete its rows.
+func strangers(in planInput) []Hazard {
+	var out []Hazard
+	for _, tc := range in.changes.Tables {
+		keys := tc.AddForeignKeys
+		if tc.Create {
+			keys = tc.want.ForeignKeys
+		}
+		for _, fk := range keys {
+			if slices.ContainsFunc(in.schema.sorted(), func(t *Table) bool { return strings.EqualFold(t.Name, fk.RefTable) }) {
+				continue
+			}
+			owner := "no owner"
+			if a, ok := in.live.Applied[fold(fk.RefTable)]; ok {
+				owner = a.Owner
+			}
+			out = append(out, Hazard{
+				Level: Approve, Table: tc.Name, Object: strings.Join(fk.Columns, ", "),
+				Message: fmt.Sprintf("%s references %s, which belongs to %s: rows of it can no longer be deleted freely", tc.Name, fk.RefTable, owner),
+			})
+		}
 	}
 	return out
 }

@@ -77,9 +77,11 @@ func (db *Database) readState(ctx context.Context, q querier) error {
 			return fmt.Errorf("migrate: read %s: %w", stateTable, err)
 		}
 		t := &Table{}
-		if err := json.Unmarshal([]byte(definition), t); err != nil || t.Name == "" {
-			return fmt.Errorf("migrate: %s holds no valid definition of table %q: restore it from a backup or delete that row "+
-				"to adopt the table anew", stateTable, name)
+		dec := json.NewDecoder(strings.NewReader(definition))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(t); err != nil || t.Name == "" {
+			return fmt.Errorf("migrate: %s holds a definition of table %q that this version cannot read: a newer version wrote it "+
+				"(upgrade), or it is damaged (restore it from a backup)", stateTable, name)
 		}
 		t.Pos = stateTable
 		db.Applied[fold(name)] = Applied{Owner: owner, Table: t}

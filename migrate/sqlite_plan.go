@@ -218,13 +218,12 @@ func (p *sqlitePlanner) addIndex(tc *TableChange, st *sqliteState, info IndexInf
 		}
 	}
 	var hazards []Hazard
-	isNew := func(name string) bool { return tc.live.Column(name) == nil }
-	if x.Unique && !slices.ContainsFunc(x.Columns, isNew) {
-		h, err := p.duplicates(st, x.Name, x.Columns, x.Where)
+	if x.Unique {
+		h, err := p.uniqueHazards(tc, st, x)
 		if err != nil {
 			return err
 		}
-		hazards = append(hazards, h...)
+		hazards = h
 	}
 	p.createIndex(st.name, x, hazards)
 	st.indexes = append(st.indexes, IndexInfo{Name: x.Name, Columns: x.Columns, SQL: sqliteIndex(st.name, x), Plain: true})

@@ -91,6 +91,37 @@ func (p *sqlitePlanner) duplicates(st *sqliteState, name string, columns []strin
 	return []Hazard{h}, err
 }
 
+// uniqueHazards looks for duplicates under a new unique index. A column that this plan adds has one value in every row, so it
+// tells none apart, or NULL, which are all different; what an expression gives shows only when it runs.
+func (p *sqlitePlanner) uniqueHazards(tc *TableChange, st *sqliteState, x Index) ([]Hazard, error) {
+	var there []string
+	for _, name := range x.Columns {
+		if tc.live.Column(name) != nil {
+			there = append(there, name)
+			continue
+		}
+		fill := tc.want.Column(name).def
+		value := fill.Backfill
+		if value == nil {
+			value = fill.Default
+		}
+		if value == nil || value.Expr != "" || x.Where != "" {
+			return nil, nil
+		}
+	}
+	if len(there) > 0 {
+		return p.duplicates(st, x.Name, there, x.Where)
+	}
+	if st.rows < 2 {
+		return nil, nil
+	}
+	return []Hazard{{
+		Level: Refuse, Table: st.name, Object: x.Name, Count: st.rows,
+		Message: fmt.Sprintf("unique %s on %s (%s): %d rows would get the same value", x.Name, st.name, strings.Join(x.Columns, ", "), st.rows),
+		Fix:     fmt.Sprintf("%s: add the column without a default, fill it, then make it unique", x.Pos),
+	}}, nil
+}
+
 func quoteAll(names []string) []string {
 	out := make([]string, len(names))
 	for i, n := range names {

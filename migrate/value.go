@@ -214,25 +214,29 @@ func canonicalJSON(n *yaml.Node) (any, error) {
 	return string(b), nil
 }
 
-// checkExpression accepts one SQL expression: balanced, with no comment, semicolon or bind parameter, so that it stays inside
-// the parentheses that it is put in.
+// checkExpression accepts one SQL expression over the columns of its row: balanced, with no comment, semicolon or bind parameter,
+// so that it stays inside the parentheses that it is put in, and with no query, so that it reads no table of another owner.
 func checkExpression(s string) error {
 	toks, err := lex(s)
 	if err != nil {
 		return err
 	}
 	depth := 0
-	for _, t := range toks {
+	for i, t := range toks {
 		switch {
 		case t.opens():
 			depth++
 		case t.closes():
 			depth--
-		case t.quoted || t.literal:
-		case t.text == ";" || t.text == "?" || t.text == "$" || t.text == "#":
-			return fmt.Errorf("an expression cannot contain %q", t.text)
 		case t.comment:
 			return errors.New("an expression cannot contain a comment")
+		case t.isAny("SELECT", "WITH", "VALUES"):
+			return fmt.Errorf("an expression cannot contain a query (%s)", t.text)
+		case t.is("IN") && (i+1 >= len(toks) || !toks[i+1].opens()):
+			return errors.New("write the values after IN in parentheses")
+		case t.quoted || t.literal:
+		case strings.ContainsAny(t.text, ";?$#@"):
+			return fmt.Errorf("an expression cannot contain %q", t.text)
 		}
 		if depth < 0 {
 			return errors.New("closing parenthesis without an opening one")
