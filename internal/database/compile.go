@@ -75,6 +75,8 @@ type compiler struct {
 	sql     strings.Builder
 	scope   []source
 	names   map[string]output // columns of a select by alias, for order and having
+	grouped map[string]bool   // expressions of group; nil if rows stand for themselves
+	listed  []string          // expressions of the select list
 	touched []Touch
 }
 

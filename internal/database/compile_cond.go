@@ -162,6 +162,10 @@ func (k *compiler) compared(c *abi.Cond, having bool) (string, *Column, error) {
 		if o, ok := k.names[c.Column]; ok {
 			return o.sql, o.column, nil
 		}
+		if sql, column, err := k.column(c.Column); err != nil || k.grouped[sql] {
+			return sql, column, err
+		}
+		return "", nil, invalidf("having compares %s, which is neither in group nor an alias: use where", clip(c.Column))
 	}
 	return k.column(c.Column)
 }

@@ -81,6 +81,7 @@ func (k *compiler) selectList() (string, error) {
 		aliased     = map[string]output{}
 	)
 	add := func(sql, name string, c *Column) {
+		k.listed = append(k.listed, sql)
 		list, names, out = append(list, sql+" AS "+k.dialect.quote(name)), append(names, name), append(out, c)
 	}
 	wanted := k.q.Columns
@@ -202,15 +203,18 @@ func (k *compiler) function(fn, name string) (string, *Column, error) {
 // checkGrouped holds SQLite to what the other databases ask: beside aggregates stand columns of group only.
 func (k *compiler) checkGrouped(wanted []abi.Column, aggregates bool) error {
 	if !aggregates && len(k.q.Group) == 0 {
+		if len(k.q.Having) > 0 {
+			return invalidf("having needs a group or an aggregate: use where")
+		}
 		return nil
 	}
-	grouped := map[string]bool{}
+	k.grouped = map[string]bool{}
 	for _, name := range k.q.Group {
 		sql, _, err := k.column(name)
 		if err != nil {
 			return err
 		}
-		grouped[sql] = true
+		k.grouped[sql] = true
 	}
 	for i := range wanted {
 		if wanted[i].Func != "" {
@@ -220,7 +224,7 @@ func (k *compiler) checkGrouped(wanted []abi.Column, aggregates bool) error {
 		if err != nil {
 			return err
 		}
-		if !grouped[sql] {
+		if !k.grouped[sql] {
 			return invalidf("column %s stands beside an aggregate: add it to group", clip(wanted[i].Name))
 		}
 	}
@@ -256,7 +260,16 @@ func (k *compiler) ordered(name string) (string, *Column, error) {
 	if o, ok := k.names[name]; ok {
 		return o.sql, o.column, nil
 	}
-	return k.column(name)
+	sql, column, err := k.column(name)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case k.grouped != nil && !k.grouped[sql]:
+		return "", nil, invalidf("order by %s, which is not in group: order by a column of group or an alias", clip(name))
+	case k.q.Distinct && !slices.Contains(k.listed, sql):
+		return "", nil, invalidf("order by %s, which distinct does not select: select it too", clip(name))
+	}
+	return sql, column, nil
 }
 
 func word(i int, first string) string {

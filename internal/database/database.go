@@ -84,7 +84,7 @@ type Touch struct {
 
 // Touches lists the tables that q reads and writes: those it names first, with the verb for each, then those that views, triggers and
 // foreign keys lead to. A joined table is selected from; an insert that updates on conflict is an insert and an update; a
-// write with returning is a select too. An unknown table, and any other defect of q, is [abi.ErrnoInvalid]. The slice is shared: do not
+// write with returning is a select too. What a write looks at indirectly is left out. An unknown table, and any other defect of q, is [abi.ErrnoInvalid]. The slice is shared: do not
 // change it.
 func (db *DB) Touches(q *abi.Query) ([]Touch, error) {
 	st, err := db.Catalog().compile(db.engine.dialect(), q)

@@ -149,6 +149,7 @@ func (c *sqliteConn) readReach(t *Table) bool {
 		var touches []Touch
 		c.record = func(action sqlite3.AuthorizerActionCode, table string) {
 			v, ok := actionVerbs[action]
+			ok = ok && (v != abi.VerbSelect || verb == abi.VerbSelect) // what a write looks at, such as a foreign key's table, is nobody's concern
 			if t := (Touch{Table: table, Verb: v}); ok && !reserved(table) && !slices.Contains(touches, t) {
 				touches = append(touches, t)
 			}

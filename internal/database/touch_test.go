@@ -1,0 +1,312 @@
+package database
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/odac-run/odachost/abi"
+)
+
+func touches(t testing.TB, db *DB, q *abi.Query) string {
+	t.Helper()
+	list, err := db.Touches(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, x := range list {
+		s := x.Verb.String() + " " + x.Table
+		if x.Indirect {
+			s = "(" + s + ")"
+		}
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+func TestTouches(t *testing.T) {
+	db := newDB(t)
+	upsert := insert("users", "name", "x", "email", "y")
+	upsert.Conflict = &abi.Conflict{Columns: []string{"email"}, Update: []string{"name"}}
+	returning := insert("pairs", "a", 1, "b", 2)
+	returning.Returning = []string{"n"}
+	for _, c := range []struct {
+		q    *abi.Query
+		want string
+	}{
+		{&abi.Query{Table: "users"}, "select users"},
+		{&abi.Query{Table: "users", Joins: []abi.Join{{Kind: "cross", Table: "log"}}}, "select log, select users"},
+		{&abi.Query{Table: "live_posts"}, "(select posts), (select users), select live_posts"},
+		{insert("posts", "title", "x"), "(insert log), insert posts"}, // the trigger
+		{upsert, "insert users, update users"},
+		{returning, "insert pairs, select pairs"},
+		{&abi.Query{Verb: abi.VerbDelete, Table: "users", Where: everyRow}, "(delete posts), delete users"},
+	} {
+		if got := touches(t, db, c.q); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.q.Verb, c.q.Table, got, c.want)
+		}
+	}
+	if _, err := db.Touches(&abi.Query{Table: "nope"}); errnoOf(err) != abi.ErrnoInvalid {
+		t.Error(err)
+	}
+}
+
+// The authorizer stands behind the catalog: what gets past it is refused all the same.
+func TestAuthorizer(t *testing.T) {
+	db := newDB(t)
+	for _, write := range []bool{false, true} {
+		c, err := db.engine.(*sqlite).take(t.Context(), write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sql := range []string{
+			"SELECT * FROM _odac_secret", "SELECT count(*) FROM sqlite_schema", "INSERT INTO _odac_secret (what) VALUES (1)", "UPDATE _odac_secret SET what = 1",
+			"DELETE FROM _odac_secret", "SELECT * FROM users, _odac_secret", "SELECT (SELECT what FROM _odac_secret)", "WITH x AS (SELECT * FROM _odac_secret) SELECT * FROM x",
+			"ATTACH ':memory:' AS x", "DETACH main", "PRAGMA table_list", "PRAGMA query_only = OFF", "PRAGMA writable_schema = ON", "SELECT * FROM pragma_table_list",
+			"CREATE TABLE x (a)", "CREATE TEMP TABLE x (a)", "CREATE VIEW x AS SELECT 1", "CREATE TRIGGER x AFTER INSERT ON users BEGIN SELECT 1; END", "DROP TABLE users",
+			"ALTER TABLE users ADD COLUMN x", "CREATE INDEX x ON users (age)", "REINDEX", "ANALYZE", "VACUUM", "VACUUM INTO '/tmp/x'", "CREATE VIRTUAL TABLE x USING json_each",
+			"SELECT load_extension('x')", "SELECT readfile('/etc/passwd')",
+		} {
+			st, _, err := c.db.Prepare(sql)
+			if err == nil {
+				st.Step()
+				err = st.Err()
+				_ = st.Close() // tells the error again
+			}
+			if err == nil {
+				t.Errorf("%s is not refused", sql)
+			}
+		}
+		c.release()
+	}
+	if got := must(t, db, &abi.Query{Table: "users"}); len(got.Rows) != 0 {
+		t.Error("something was written")
+	}
+}
+
+// source draws choices from the bytes of a fuzz input.
+type dice struct{ data []byte }
+
+func (d *dice) n(n int) int {
+	if len(d.data) == 0 {
+		return 0
+	}
+	b := d.data[0]
+	d.data = d.data[1:]
+	return int(b) % n
+}
+
+var (
+	fuzzTables  = []string{"users", "posts", "log", "pairs", "live_posts", "everything", "doubled", "_odac_secret", "sqlite_schema", "pragma_table_list", `a"b`, ""}
+	fuzzColumns = []string{"id", "name", "age", "title", "price", "views", "what", "a", "b", "n", "author", "*", "u.id", "p.id", "users.id", "posts.*", "twice", "rowid", `x" OR 1=1 --`, "", "created_at", "j", "ts"}
+	fuzzAliases = []string{"", "", "", "u", "p", "x", `"`, "select"}
+	fuzzFuncs   = []string{"", "", "", "count", "sum", "min", "max", "avg", "load_extension"}
+	fuzzValues  = []abi.Value{abi.Int(1), abi.Null(), abi.Text("x"), abi.Text("'; DROP TABLE users; --"), abi.Float(1.5), abi.Bool(true), abi.Decimal("1.5"), abi.Bytes([]byte("x")), abi.JSON("{}"), abi.Text("2026-01-01")}
+)
+
+func (d *dice) names(max int, from []string) []string {
+	var out []string
+	for range d.n(max + 1) {
+		out = append(out, from[d.n(len(from))])
+	}
+	return out
+}
+
+func (d *dice) values(max int) abi.Values {
+	var out abi.Values
+	for range d.n(max + 1) {
+		out = append(out, fuzzValues[d.n(len(fuzzValues))])
+	}
+	return out
+}
+
+func (d *dice) conds(max int) []abi.Cond {
+	var out []abi.Cond
+	for range d.n(max + 1) {
+		c := abi.Cond{Op: abi.CondOp(d.n(17))}
+		if c.Op <= abi.CondNot {
+			c.N = uint32(d.n(4))
+		} else {
+			c.Column, c.Func, c.Values = fuzzColumns[d.n(len(fuzzColumns))], fuzzFuncs[d.n(4)], d.values(2)
+			if d.n(5) == 4 {
+				c.Other, c.Values = fuzzColumns[d.n(len(fuzzColumns))], nil
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (d *dice) query() *abi.Query {
+	q := &abi.Query{Verb: abi.Verb(d.n(5)), Table: fuzzTables[d.n(len(fuzzTables))], As: fuzzAliases[d.n(len(fuzzAliases))]}
+	if q.Verb == abi.VerbSelect {
+		q.Distinct, q.Limit, q.Offset = d.n(2) == 1, int64(d.n(4)-1), int64(d.n(3)-1)
+		for range d.n(4) {
+			q.Columns = append(q.Columns, abi.Column{Name: fuzzColumns[d.n(len(fuzzColumns))], Func: fuzzFuncs[d.n(len(fuzzFuncs))], As: fuzzAliases[d.n(len(fuzzAliases))]})
+		}
+		for range d.n(3) {
+			q.Joins = append(q.Joins, abi.Join{Kind: []string{"", "left", "right", "cross", "x"}[d.n(5)], Table: fuzzTables[d.n(len(fuzzTables))], As: fuzzAliases[d.n(len(fuzzAliases))], On: d.conds(2)})
+		}
+		q.Group, q.Having = d.names(2, fuzzColumns), d.conds(2)
+		for range d.n(3) {
+			q.Order = append(q.Order, abi.Order{Column: fuzzColumns[d.n(len(fuzzColumns))], Desc: d.n(2) == 1})
+		}
+	}
+	if q.Verb != abi.VerbInsert {
+		q.Where = d.conds(4)
+	}
+	if q.Verb == abi.VerbInsert || q.Verb == abi.VerbUpdate {
+		q.Fields = d.names(3, fuzzColumns)
+		for range d.n(3) {
+			q.Rows = append(q.Rows, d.values(3))
+		}
+		if d.n(3) == 2 {
+			q.Conflict = &abi.Conflict{Columns: d.names(2, fuzzColumns), Update: d.names(2, fuzzColumns)}
+		}
+		if d.n(3) == 2 {
+			q.Increments = []abi.Delta{{Column: fuzzColumns[d.n(len(fuzzColumns))], By: fuzzValues[d.n(len(fuzzValues))]}}
+		}
+	}
+	if q.Verb != abi.VerbSelect {
+		q.Returning = d.names(2, fuzzColumns)
+	}
+	return q
+}
+
+// bareWords are all that stands outside of quotes in what is compiled.
+var bareWords = map[string]bool{}
+
+func init() {
+	for _, w := range strings.Fields(`SELECT DISTINCT FROM AS JOIN LEFT RIGHT CROSS ON WHERE GROUP BY HAVING ORDER DESC LIMIT OFFSET INSERT INTO DEFAULT VALUES CONFLICT DO NOTHING
+		UPDATE SET DELETE RETURNING AND OR NOT IN BETWEEN IS NULL LIKE ESCAPE COLLATE count sum min max avg coalesce excluded odac_decimal odac_decimal_add odac_decimal_sum
+		odac_decimal_avg odac_integer_add 0 1 2 3 10 12`) {
+		bareWords[w] = true
+	}
+}
+
+// checkQuoted finds an identifier outside of quotes.
+func checkQuoted(sql string) error {
+	rest := sql
+	for rest != "" {
+		switch c := rest[0]; {
+		case c == '"':
+			end := 1
+			for end < len(rest) && (rest[end] != '"' || end+1 < len(rest) && rest[end+1] == '"') {
+				if rest[end] == '"' {
+					end++
+				}
+				end++
+			}
+			if end >= len(rest) {
+				return fmt.Errorf("a quote is open in %s", sql)
+			}
+			rest = rest[end+1:]
+		case strings.ContainsRune("(), =<>.*+?", rune(c)):
+			rest = rest[1:]
+		case strings.HasPrefix(rest, `'\'`):
+			rest = rest[3:]
+		default:
+			end := strings.IndexAny(rest, "(), =<>.*+?\"'")
+			if end < 0 {
+				end = len(rest)
+			}
+			if !bareWords[rest[:end]] {
+				return fmt.Errorf("%q stands bare in %s", rest[:max(end, 1)], sql)
+			}
+			rest = rest[end:]
+		}
+	}
+	return nil
+}
+
+// No query makes the host fail, leaves quotes, or reaches a table that Touches does not name.
+func FuzzQuery(f *testing.F) {
+	for i := range 64 {
+		seed := make([]byte, 160)
+		for j := range seed {
+			seed[j] = byte((i*7919 + j*j*(i+3) + j*31) >> 2)
+		}
+		seed[0], seed[1] = byte(i), byte(i*3)
+		f.Add(seed)
+	}
+	db := newDB(f)
+	seed(f, db)
+	e := db.engine.(*sqlite)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		q := (&dice{data}).query()
+		st, err := db.Catalog().compile(db.engine.dialect(), q)
+		if err != nil {
+			if errnoOf(err) != abi.ErrnoInvalid {
+				t.Fatalf("compile: %v", err)
+			}
+			return
+		}
+		if err := checkQuoted(st.sql); err != nil {
+			t.Fatal(err)
+		}
+		c, err := e.take(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.record = func(action sqlite3.AuthorizerActionCode, name string) {
+			verb, ok := actionVerbs[action]
+			if !ok || slices.Contains(st.touches, Touch{name, verb, false}) || slices.Contains(st.touches, Touch{name, verb, true}) {
+				return
+			}
+			if verb == abi.VerbSelect && st.verb != abi.VerbSelect && !reserved(name) {
+				return // a write reads its own row and what its foreign keys need
+			}
+			t.Errorf("%s\n%s of %s is not among %v", st.sql, verb, name, st.touches)
+		}
+		stmt, _, err := c.db.Prepare(st.sql)
+		c.record = nil
+		if err != nil {
+			c.release()
+			t.Fatalf("%s: %v", st.sql, err)
+		}
+		if stmt.BindCount() != len(st.params) {
+			t.Errorf("%s has %d parameters, we think %d", st.sql, stmt.BindCount(), len(st.params))
+		}
+		_ = stmt.Close() // was not stepped
+		c.release()
+		tx := begin(t, db, false)
+		defer tx.Rollback() //nolint:errcheck // returns nil
+		out, err := tx.Query(t.Context(), q, Budget{}, nil)
+		switch errnoOf(err) {
+		case abi.ErrnoOK:
+			var r abi.Result
+			if rest, err := r.UnmarshalMsg(out); err != nil || len(rest) > 0 {
+				t.Fatalf("%s: answer %x: %v", st.sql, out, err)
+			}
+		case abi.ErrnoInvalid, abi.ErrnoConflict:
+		default:
+			t.Fatalf("%s: %v", st.sql, err)
+		}
+	})
+}
+
+// Messages of any bytes that decode are answered.
+func FuzzMessage(f *testing.F) {
+	for _, q := range []*abi.Query{{Table: "users"}, insert("posts", "title", "x"), slow, {Verb: abi.VerbDelete, Table: "log", Where: everyRow}} {
+		b, err := q.MarshalMsg(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	db := newDB(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var q abi.Query
+		if _, err := q.UnmarshalMsg(data); err != nil {
+			return
+		}
+		if _, err := query(db, &q); err != nil && !slices.Contains([]abi.Errno{abi.ErrnoInvalid, abi.ErrnoConflict, abi.ErrnoTooLarge}, errnoOf(err)) {
+			t.Fatal(err)
+		}
+	})
+}
