@@ -142,7 +142,7 @@ func (c *Call) Memory() []byte { return c.instance.bytes() }
 
 // Read returns a view of the guest's memory; false if it is out of bounds.
 func (c *Call) Read(ptr, n uint32) ([]byte, bool) {
-	if m := c.instance.module.Memory(); m != nil {
+	if m := c.instance.linear; m != nil {
 		return m.Read(ptr, n)
 	}
 	return nil, false
@@ -150,7 +150,7 @@ func (c *Call) Read(ptr, n uint32) ([]byte, bool) {
 
 // Write copies p into the guest's memory; false, and nothing written, if it would be out of bounds.
 func (c *Call) Write(ptr uint32, p []byte) bool {
-	if m := c.instance.module.Memory(); m != nil {
+	if m := c.instance.linear; m != nil {
 		return m.Write(ptr, p)
 	}
 	return false

@@ -25,8 +25,10 @@ const (
 
 // Instance is one live sandbox. It runs one call at a time; a second one is refused with [ErrUnusable].
 type Instance struct {
-	program   *Program
-	module    api.Module
+	program *Program
+	module  api.Module
+	// linear is wazero's view of the memory, nil if the module has none.
+	linear    api.Memory
 	memory    memory
 	globals   []api.MutableGlobal
 	marks     api.MutableGlobal
@@ -161,7 +163,7 @@ func (in *Instance) restore() error {
 // adopt brings an instance that ran nothing to the image.
 func (in *Instance) adopt() error {
 	image := in.program.image
-	if m := in.module.Memory(); m != nil {
+	if m := in.linear; m != nil {
 		grow := (len(image.bytes()) - int(m.Size())) / pageBytes
 		if err := in.memory.adopt(image); err != nil {
 			return fmt.Errorf("engine: image: %w", err)
@@ -193,7 +195,7 @@ func (in *Instance) restoreGlobals(values []uint64) {
 
 // bytes is the instance's memory, nil if it has none.
 func (in *Instance) bytes() []byte {
-	m := in.module.Memory()
+	m := in.linear
 	if m == nil {
 		return nil
 	}
@@ -203,7 +205,7 @@ func (in *Instance) bytes() []byte {
 
 // MemoryBytes is the size of the instance's linear memory. It must not be asked for while a call runs or after Close.
 func (in *Instance) MemoryBytes() int64 {
-	if m := in.module.Memory(); m != nil {
+	if m := in.linear; m != nil {
 		return int64(m.Size())
 	}
 	return 0

@@ -119,6 +119,9 @@ func (p *Program) newInstance() (in *Instance, err error) {
 		return nil, &TrapError{Reason: "instantiation: " + err.Error()}
 	}
 	in = &Instance{program: p, module: mod, memory: memory, globals: p.mutable(mod), functions: map[string]*function{}}
+	if p.info.HasMemory {
+		in.linear = mod.Memory()
+	}
 	in.marks = mod.ExportedGlobal(instrument.StateExport).(api.MutableGlobal)
 	in.call.instance = in
 	return in, nil

@@ -40,7 +40,7 @@ func (w *rewriter) helper(code, out []byte) ([]byte, error) {
 	var b bodyScan
 	b.body = code
 	var s scanner
-	if err := s.scan(&b, &reader{b: code}, 10); err != nil {
+	if err := s.scan(&b, &reader{b: code}, 3, 10); err != nil {
 		return nil, err
 	}
 	return w.rewrite(&b, FuncType{Params: []byte{0x7f, 0x7f, 0x7f}}, out)

@@ -10,7 +10,7 @@ type Segment struct {
 // are for the module's own memory, and no instruction can name one. Compiled Go has twenty thousand of them, and an
 // instance that gets an image needs none. Otherwise the section stays as it is.
 func (m *module) takeData(r *reader) {
-	if !m.hasMemory || m.hasDataCount {
+	if !m.info.HasMemory || m.hasDataCount {
 		return
 	}
 	n := r.count("data segments", 1_000_000)

@@ -42,8 +42,6 @@ type section struct {
 	body []byte
 }
 
-func (s *section) reader() *reader { return &reader{b: s.body, base: s.base} }
-
 // module is a decoded module: the sections as they came, and what rewriting them needs.
 type module struct {
 	limits   Limits
@@ -52,23 +50,22 @@ type module struct {
 	info     Info
 
 	types []FuncType
-	// rawParams is the encoded vector of each type's parameters.
-	rawParams [][]byte
 	// funcTypes is the type index of each function, imported ones first.
 	funcTypes     []uint32
 	importedFuncs uint32
 	// tables counts imported and defined ones.
 	tables int
-	// globalTypes holds the first byte of each global's value type, imported ones first; globalMutable likewise.
+	// globalTypes holds each global's value type, imported ones first; globalMutable likewise.
 	globalTypes     []byte
 	globalMutable   []bool
 	importedGlobals int
 	exports         int
 	startFunc       uint32
-	hasMemory       bool
 	hasDataCount    bool
 	dataTaken       bool
 }
+
+func (s *section) reader() *reader { return &reader{b: s.body, base: s.base} }
 
 func decode(wasm []byte, limits Limits) (*module, error) {
 	m := &module{limits: limits, size: len(wasm)}
@@ -132,7 +129,7 @@ func (m *module) section(id byte, r *reader) {
 		return
 	case secMemory:
 		if n := r.count("memories", 1000); n > 0 {
-			m.hasMemory = true
+			m.info.HasMemory = true
 			_, m.info.MemoryPages, _ = r.limits()
 		}
 		return
@@ -161,17 +158,14 @@ func (m *module) readTypes(r *reader) {
 		if form := r.byte(); r.err == nil && form != 0x60 {
 			r.failf("type of form %#x, only functions are known", form)
 		}
-		start := r.off
-		params := r.valTypes()
+		m.types = append(m.types, FuncType{Params: r.valTypes(), Results: r.valTypes()})
 		if r.err != nil {
 			return
 		}
-		m.rawParams = append(m.rawParams, r.b[start:r.off])
-		m.types = append(m.types, FuncType{Params: params, Results: r.valTypes()})
 	}
 }
 
-// valTypes reads a vector of value types, the first byte of each.
+// valTypes reads a vector of value types.
 func (r *reader) valTypes() []byte {
 	n := r.count("parameters or results", 1000)
 	types := make([]byte, 0, n)
@@ -181,11 +175,14 @@ func (r *reader) valTypes() []byte {
 	return types
 }
 
-// valType reads a value type and returns its first byte.
+// valType reads a value type.
 func (r *reader) valType() byte {
+	start := r.off
 	t := r.byte()
-	if t == 0x63 || t == 0x64 {
-		r.s33()
+	switch t {
+	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f, 0x69: // numbers, v128, funcref, externref, exnref
+	default:
+		r.failAt(start, fmt.Sprintf("unknown value type %#x", t))
 	}
 	return t
 }
@@ -281,6 +278,9 @@ func (m *module) readExports(r *reader) {
 		if r.err == nil && strings.HasPrefix(exp.Name, Prefix) {
 			r.failAt(start, "export of the reserved name "+exp.Name)
 		}
+		if exp.Kind == KindGlobal {
+			m.knownGlobal(r, start, idx)
+		}
 		if r.err == nil && exp.Kind == KindFunc {
 			if int(idx) >= len(m.funcTypes) || int(m.funcTypes[idx]) >= len(m.types) {
 				r.failAt(start, "export of an unknown function")
@@ -305,7 +305,33 @@ func (m *module) check() error {
 	if m.info.Start && int(m.startFunc) >= len(m.funcTypes) {
 		return &Error{Reason: "start function does not exist"}
 	}
+	if t := m.types; m.info.Start {
+		if s := t[m.funcTypes[m.startFunc]]; len(s.Params)+len(s.Results) > 0 {
+			return &Error{Reason: "start function with parameters or results"}
+		}
+	}
 	return nil
+}
+
+// Indices are checked here although the compiler validates the result, because one just beyond the module's own would
+// name something that was added.
+
+func (m *module) knownGlobal(r *reader, off int, idx uint32) {
+	if r.err == nil && int64(idx) >= int64(len(m.globalTypes)) {
+		r.failAt(off, "unknown global")
+	}
+}
+
+func (m *module) knownFunc(r *reader, off int, idx uint32) {
+	if r.err == nil && int64(idx) >= int64(len(m.funcTypes)) {
+		r.failAt(off, "unknown function")
+	}
+}
+
+func (m *module) knownType(r *reader, off int, idx int64) {
+	if r.err == nil && idx >= int64(len(m.types)) {
+		r.failAt(off, "unknown type")
+	}
 }
 
 // constExpr reads a constant expression. If out is not nil it gets a copy, with function indices shifted.
@@ -324,11 +350,12 @@ func (m *module) constExpr(r *reader, out *[]byte) {
 		case 0x44:
 			r.bytes(8)
 		case 0x23: // global.get
-			r.u32()
+			m.knownGlobal(r, start, r.u32())
 		case 0xd0: // ref.null
 			r.s33()
 		case 0xd2: // ref.func
 			f := r.u32()
+			m.knownFunc(r, start, f)
 			if out != nil && r.err == nil {
 				*out = appendU32(append(*out, 0xd2), m.shift(f))
 			}

@@ -162,9 +162,7 @@ func appendVec(out []byte, r *reader, added int, all []byte) []byte {
 func (e *encoder) custom(r *reader, out []byte) ([]byte, bool) {
 	name := r.name()
 	if r.err != nil {
-		// Custom sections are not the module's meaning: a broken one is dropped.
-		r.err = nil
-		return nil, false
+		return nil, true
 	}
 	switch {
 	case name == "name":
@@ -337,7 +335,9 @@ func (e *encoder) elementSection(r *reader, out []byte) []byte {
 			if exprs {
 				e.constExpr(r, &out)
 			} else {
-				out = appendU32(out, e.shift(r.u32()))
+				start, f := r.off, r.u32()
+				e.knownFunc(r, start, f)
+				out = appendU32(out, e.shift(f))
 			}
 			if r.err != nil {
 				return nil

@@ -20,8 +20,6 @@ const (
 	opCallIndirect       = 0x11
 	opReturnCall         = 0x12
 	opReturnCallIndirect = 0x13
-	opCallRef            = 0x14
-	opReturnCallRef      = 0x15
 	opTryTable           = 0x1f
 	opLocalGet           = 0x20
 	opLocalSet           = 0x21
@@ -32,8 +30,6 @@ const (
 	opMemoryGrow         = 0x40
 	opI32Const           = 0x41
 	opRefFunc            = 0xd2
-	opBrOnNull           = 0xd5
-	opBrOnNonNull        = 0xd6
 	opMisc               = 0xfc
 	opVector             = 0xfd
 	opAtomic             = 0xfe
@@ -95,9 +91,9 @@ func (in *instr) read(r *reader) {
 
 func (in *instr) readOther(r *reader) {
 	switch in.op {
-	case opUnreachable, 0x01, opElse, opEnd, opReturn, opThrowRef, 0x1a, 0x1b, 0xd1, 0xd3, 0xd4:
+	case opUnreachable, 0x01, opElse, opEnd, opReturn, opThrowRef, 0x1a, 0x1b, 0xd1:
 	case opLocalGet, opLocalSet, opLocalTee, opGlobalGet, opGlobalSet, opBr, opBrIf, opCall, opReturnCall, opThrow,
-		opCallRef, opReturnCallRef, 0x25, opTableSet, opRefFunc, opBrOnNull, opBrOnNonNull:
+		0x25, opTableSet, opRefFunc:
 		in.idx = r.u32()
 	case opI32Const:
 		r.skipLEB(5)
@@ -115,27 +111,27 @@ func (in *instr) readOther(r *reader) {
 	case opBrTable:
 		in.readLabels(r)
 	case opCallIndirect, opReturnCallIndirect:
-		r.u32()
+		in.idx = r.u32()
 		r.u32()
 	case 0x1c: // select with types
 		for range r.count("types", 1000) {
 			r.valType()
 		}
 	case 0x3f, opMemoryGrow:
-		r.u32()
+		r.zero()
 	case 0xd0: // ref.null
 		r.s33()
 	case opMisc:
-		in.sub = r.u32()
+		in.sub = r.subcode()
 		in.readMisc(r)
 	case opVector:
-		in.sub = r.u32()
+		in.sub = r.subcode()
 		in.readVector(r)
 	case opAtomic:
-		in.sub = r.u32()
+		in.sub = r.subcode()
 		switch {
 		case in.sub == 3: // fence
-			r.byte()
+			r.zero()
 		case in.sub <= 2, in.sub >= 0x10 && in.sub <= 0x4e:
 			memArg(r)
 		default:
@@ -169,9 +165,7 @@ func memArg(r *reader) {
 func (in *instr) readBlockType(r *reader) {
 	in.typeStart = r.off
 	in.blockType = -1
-	if r.off < len(r.b) && (r.b[r.off] == 0x63 || r.b[r.off] == 0x64) {
-		r.valType()
-	} else if t := r.s33(); t >= 0 {
+	if t := r.s33(); t >= 0 {
 		in.blockType = t
 	}
 	in.typeEnd = r.off
@@ -207,9 +201,17 @@ func (in *instr) readLabels(r *reader) {
 func (in *instr) readMisc(r *reader) {
 	switch s := in.sub; {
 	case s <= 7: // saturating conversions
-	case s == miscDataDrop, s == miscMemoryFill, s == miscElemDrop, s >= miscTableGrow && s <= miscTableFill:
+	case s == miscMemoryFill:
+		r.zero()
+	case s == miscMemoryCopy:
+		r.zero()
+		r.zero()
+	case s == miscMemoryInit:
 		r.u32()
-	case s == miscMemoryInit, s == miscMemoryCopy, s == miscTableInit, s == miscTableCopy:
+		r.zero()
+	case s == miscDataDrop, s == miscElemDrop, s >= miscTableGrow && s <= miscTableFill:
+		r.u32()
+	case s == miscTableInit, s == miscTableCopy:
 		r.u32()
 		r.u32()
 	default:
@@ -248,7 +250,7 @@ func (in *instr) weight() int {
 	switch op := in.op; op {
 	case opBlock, opLoop, opEnd, opElse, 0x01:
 		return 0
-	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect, opCallRef, opReturnCallRef, opThrow, opThrowRef, opTryTable:
+	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect, opThrow, opThrowRef, opTryTable:
 		return weightCall
 	case opBrTable:
 		return 2
@@ -274,7 +276,7 @@ func (in *instr) weight() int {
 // isCall says that the instruction enters another function or the host, or may take as long.
 func (in *instr) isCall() bool {
 	switch in.op {
-	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect, opCallRef, opReturnCallRef, opMemoryGrow:
+	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect, opMemoryGrow:
 		return true
 	case opMisc:
 		return in.weight() >= weightBulk

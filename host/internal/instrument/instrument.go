@@ -41,7 +41,7 @@ const (
 	KindTag
 )
 
-// FuncType is the type of a function. The value types are the format's bytes; typed references are given as 0x63 or 0x64.
+// FuncType is the type of a function, its value types in the binary format's encoding.
 type FuncType struct {
 	Params, Results []byte
 }
@@ -66,6 +66,8 @@ type Export struct {
 type Info struct {
 	Imports []Import
 	Exports []Export
+	// HasMemory says that the module has a memory of its own, which is not imported.
+	HasMemory bool
 	// MemoryPages is the initial size of the module's own memory in 64 KiB pages.
 	MemoryPages uint32
 	// Start says that there is a start function.

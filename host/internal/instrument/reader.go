@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -105,6 +106,25 @@ func (r *reader) u32() uint32 {
 
 // s33 reads a signed integer of at most 33 bits: a block type or heap type.
 func (r *reader) s33() int64 { return r.signed(33) }
+
+// zero reads the index of the only memory there can be. The compiler reads it as a byte, so no longer form is let through.
+func (r *reader) zero() {
+	start := r.off
+	if r.byte() != 0 {
+		r.failAt(start, "more than one memory is not supported")
+	}
+}
+
+// subcode reads the second part of a two-part opcode. The compiler reads it as a byte, so only the shortest form is let
+// through: any other could mean one instruction here and another there.
+func (r *reader) subcode() uint32 {
+	start := r.off
+	v := r.u32()
+	if r.err == nil && r.off-start != (bits.Len32(v|1)+6)/7 {
+		r.failAt(start, "opcode not in its shortest form")
+	}
+	return v
+}
 
 func (r *reader) signed(bits int) int64 {
 	start := r.off

@@ -130,8 +130,7 @@ func (w *rewriter) enter(b *bodyScan) {
 // special says whether the instruction must be looked at, or is copied as it is.
 func (w *rewriter) special() bool {
 	switch op := w.in.op; {
-	case op <= opReturnCallRef, op == opTryTable, op == opGlobalSet, op == opTableSet, op == opMemoryGrow, op == opRefFunc,
-		op == opBrOnNull, op == opBrOnNonNull, op == opMisc:
+	case op <= opReturnCallIndirect, op == opTryTable, op == opGlobalSet, op == opTableSet, op == opMemoryGrow, op == opRefFunc, op == opMisc:
 		return true
 	}
 	return false
@@ -239,7 +238,7 @@ func (w *rewriter) instr(b *bodyScan, r *reader) {
 	switch in.op {
 	case opBlock, opIf, opTryTable, opLoop, opElse, opEnd:
 		w.structure(b, r)
-	case opBr, opBrIf, opBrOnNull, opBrOnNonNull:
+	case opBr, opBrIf:
 		w.spend(in.weight())
 		w.settleBefore(r, in.idx)
 		w.out = appendU32(append(w.out, in.op), w.branch(r, in.idx))
@@ -265,7 +264,7 @@ func (w *rewriter) instr(b *bodyScan, r *reader) {
 		if in.op == opReturnCall {
 			w.debt = unreached
 		}
-	case opReturnCallIndirect, opReturnCallRef:
+	case opReturnCallIndirect:
 		w.spend(in.weight())
 		w.leave()
 		w.out = append(w.out, r.b[in.start:in.end]...)

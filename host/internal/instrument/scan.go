@@ -43,7 +43,7 @@ func (e *encoder) scanBodies() error {
 			return r.err
 		}
 		e.bodies = make([]bodyScan, n)
-		var sc scanner
+		sc := scanner{module: e.module}
 		for i := range e.bodies {
 			start := r.off
 			size := r.u32()
@@ -57,7 +57,8 @@ func (e *encoder) scanBodies() error {
 			}
 			b := &e.bodies[i]
 			b.body, b.base = body.b, body.base
-			if err := sc.scan(b, body, e.limits.Locals); err != nil {
+			params := len(e.types[e.funcTypes[int(e.importedFuncs)+i]].Params)
+			if err := sc.scan(b, body, params, e.limits.Locals); err != nil {
 				return err
 			}
 			e.bulk = e.bulk || b.bulk
@@ -73,13 +74,15 @@ func (e *encoder) scanBodies() error {
 
 // scanner keeps what scans of bodies can share.
 type scanner struct {
-	in instr
+	// module is nil while scanning helpers, whose indices are not the module's.
+	module *module
+	in     instr
 	// frames holds the loop index of each open block, -1 if it is none; loops those of the open loops.
 	frames []int
 	loops  []int
 }
 
-func (s *scanner) scan(b *bodyScan, r *reader, maxLocals int) error {
+func (s *scanner) scan(b *bodyScan, r *reader, params, maxLocals int) error {
 	locals := 0
 	for range r.count("groups of locals", maxLocals) {
 		n := r.u32()
@@ -98,6 +101,7 @@ func (s *scanner) scan(b *bodyScan, r *reader, maxLocals int) error {
 	in := &s.in
 	for len(s.frames) > 0 {
 		in.read(r)
+		s.known(r, params+locals)
 		if r.err != nil {
 			return r.err
 		}
@@ -154,11 +158,32 @@ func (s *scanner) scan(b *bodyScan, r *reader, maxLocals int) error {
 	return r.err
 }
 
+// known refuses indices beyond what the module has itself.
+func (s *scanner) known(r *reader, locals int) {
+	in, m := &s.in, s.module
+	if m == nil {
+		return
+	}
+	switch in.op {
+	case opLocalGet, opLocalSet, opLocalTee:
+		if int64(in.idx) >= int64(locals) {
+			r.failAt(in.start, "unknown local")
+		}
+	case opGlobalGet, opGlobalSet:
+		m.knownGlobal(r, in.start, in.idx)
+	case opCall, opReturnCall, opRefFunc:
+		m.knownFunc(r, in.start, in.idx)
+	case opCallIndirect, opReturnCallIndirect:
+		m.knownType(r, in.start, int64(in.idx))
+	case opBlock, opLoop, opIf, opTryTable:
+		m.knownType(r, in.start, in.blockType)
+	}
+}
+
 // straight says that control continues after the instruction, whatever happens, with the next one.
 func straight(op byte) bool {
 	switch op {
-	case opLoop, opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable, opTryTable, opThrow, opThrowRef,
-		opBrOnNull, opBrOnNonNull:
+	case opLoop, opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable, opTryTable, opThrow, opThrowRef:
 		return false
 	}
 	return true

@@ -106,15 +106,16 @@ func (w *rewriter) appendPassType(out []byte, blockType int64, r *reader) []byte
 		r.failAt(w.in.start, "unknown block type")
 		return out
 	}
-	params := w.rawParams[blockType]
-	if params[0] == 0 {
+	params := w.types[blockType].Params
+	if len(params) == 0 {
 		return append(out, blockEmpty)
 	}
 	idx, ok := w.extraTypes[string(params)]
 	if !ok {
 		idx = uint32(len(w.types) + len(w.newTypes))
 		w.extraTypes[string(params)] = idx
-		w.newTypes = append(w.newTypes, append(append([]byte{0x60}, params...), params...))
+		n := appendU32(nil, uint32(len(params)))
+		w.newTypes = append(w.newTypes, join([]byte{0x60}, n, params, n, params))
 	}
 	return appendS33(out, idx)
 }
