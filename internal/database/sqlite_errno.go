@@ -111,6 +111,8 @@ func sqliteError(ctx context.Context, err error, table string) error {
 		return failf(abi.ErrnoRetry, "the tables of the query on %s changed meanwhile: run it again", table)
 	case extended == sqlite3.BUSY_SNAPSHOT:
 		return failf(abi.ErrnoRetry, "another writer was first: run the transaction again")
+	case extended == sqlite3.IOERR_WRITE: // the driver says FULL only where the system call's error is not wrapped
+		return failf(errno, "the disk of the database failed, or is full: free space, then try again")
 	case extended == sqlite3.IOERR_FSYNC, extended == sqlite3.IOERR_DIR_FSYNC:
 		return failf(errno, "the disk failed while the write was made durable: it is not known whether it is there")
 	}
