@@ -12,6 +12,7 @@ func odacRegister(size int32) int32 {
 	msg, errno := wire.Input(int(size))
 	if errno == abi.ErrnoOK {
 		msg, errno = register(msg)
+		warm()
 	}
 	return finish(msg, errno)
 }
