@@ -106,24 +106,29 @@ func BenchmarkOverhead(b *testing.B) {
 
 // BenchmarkStop is how long after its deadline a guest ends that never would.
 func BenchmarkStop(b *testing.B) {
-	p := goGuest(b, newEngine(b, Config{}), LoadConfig{})
-	for _, w := range []struct {
-		export string
-		args   []uint64
-	}{{"spin", nil}, {"recurse", []uint64{60}}, {"sleep", []uint64{60_000}}, {"regexpbomb", nil}} {
-		b.Run(w.export, func(b *testing.B) {
-			var late []time.Duration
-			for b.Loop() {
-				in := newInstance(b, p)
-				deadline := time.Now().Add(5 * time.Millisecond)
-				_, _ = in.Call(b.Context(), nil, deadline, w.export, w.args...)
-				late = append(late, time.Since(deadline))
-				_ = in.Close()
-			}
-			slices.Sort(late)
-			b.ReportMetric(float64(late[len(late)/2].Microseconds())/1000, "p50-ms")
-			b.ReportMetric(float64(late[len(late)*99/100].Microseconds())/1000, "p99-ms")
-		})
+	e := newEngine(b, Config{})
+	stop := func(b *testing.B, p *Program, export string, args ...uint64) {
+		var late []time.Duration
+		for b.Loop() {
+			in := newInstance(b, p)
+			deadline := time.Now().Add(5 * time.Millisecond)
+			_, _ = in.Call(b.Context(), nil, deadline, export, args...)
+			late = append(late, time.Since(deadline))
+			_ = in.Close()
+		}
+		slices.Sort(late)
+		b.ReportMetric(float64(late[len(late)/2].Microseconds())/1000, "p50-ms")
+		b.ReportMetric(float64(late[len(late)*99/100].Microseconds())/1000, "p99-ms")
+	}
+	for name, build := range hostileShapes() {
+		var m wasmModule
+		build(&m)
+		p := load(b, e, m.bytes(), LoadConfig{Modules: []Module{nopModule()}})
+		b.Run(name, func(b *testing.B) { stop(b, p, "run") })
+	}
+	p := goGuest(b, e, LoadConfig{})
+	for export, args := range map[string][]uint64{"spin": nil, "recurse": {60}, "sleep": {60_000}, "regexpbomb": nil} {
+		b.Run("go "+export, func(b *testing.B) { stop(b, p, export, args...) })
 	}
 }
 

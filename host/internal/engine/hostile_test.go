@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestHostileShapes runs what would never end, or not before the sun, and expects that it ends.
-func TestHostileShapes(t *testing.T) {
+// hostileShapes are modules whose function run would never end, or not before the sun.
+func hostileShapes() map[string]func(m *wasmModule) {
 	void := func(m *wasmModule) int { return m.typ(nil, nil) }
 	memory := []byte{0, 1}
 	maxPage := cat(0x41, leb(0), 0x41, leb(7), 0x3f, 0, 0x41, 16, 0x74) // dst 0, value 7, memory.size << 16
@@ -20,7 +20,7 @@ func TestHostileShapes(t *testing.T) {
 		}
 		return out
 	}
-	shapes := map[string]func(m *wasmModule){
+	return map[string]func(m *wasmModule){
 		"empty loop": func(m *wasmModule) { m.fn("run", void(m), 0, 0x03, 0x40, 0x0c, 0, 0x0b) },
 		"loop with parameters": func(m *wasmModule) {
 			p := m.typ([]byte{I32, I64}, nil)
@@ -73,17 +73,25 @@ func TestHostileShapes(t *testing.T) {
 			m.fn("run", 0, 0, repeat(1000, cat(0x10, more)))
 		},
 	}
-	nop := Module{Name: "test:host/v1", Funcs: []Func{{Name: "nop", Call: func(*Call, []uint64) {}}}}
+}
+
+// nopModule has a host function that returns at once.
+func nopModule() Module {
+	return Module{Name: "test:host/v1", Funcs: []Func{{Name: "nop", Call: func(*Call, []uint64) {}}}}
+}
+
+// TestHostileShapes expects of each that it ends.
+func TestHostileShapes(t *testing.T) {
 	for _, interpreter := range []bool{false, true} {
 		e := newEngine(t, Config{Interpreter: interpreter})
-		for name, build := range shapes {
+		for name, build := range hostileShapes() {
 			if interpreter && name == "fills" {
 				continue // the interpreter fills byte by byte, and one chunk then takes longer than a test should
 			}
 			t.Run(name, func(t *testing.T) {
 				var m wasmModule
 				build(&m)
-				p := load(t, e, m.bytes(), LoadConfig{Modules: []Module{nop}})
+				p := load(t, e, m.bytes(), LoadConfig{Modules: []Module{nopModule()}})
 				in := newInstance(t, p)
 				_, err := in.Call(t.Context(), nil, time.Now().Add(10*time.Millisecond), "run")
 				if !errors.Is(err, ErrDeadline) {
