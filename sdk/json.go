@@ -17,7 +17,7 @@ func decodeJSON(data []byte, v any) error {
 // are base64, instants RFC 3339.
 func (r Row) MarshalJSON() ([]byte, error) {
 	out := []byte{'{'}
-	for i, v := range r.values {
+	for i, v := range r.values[:min(len(r.values), len(r.columns))] {
 		if i > 0 {
 			out = append(out, ',')
 		}

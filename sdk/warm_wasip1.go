@@ -14,6 +14,9 @@ func warm() {
 	warmed = make([]byte, 2<<20)
 	warmed = nil
 	runtime.GC()
+	for range 1000 {
+		runtime.Gosched()
+	}
 	for size := 8; size <= 8<<10; size += max(8, size/16) {
 		warmed = make([]byte, size)
 		warmed = make([]*byte, size/8)
