@@ -117,8 +117,11 @@ func chooseSubprotocol(values, ours []string) (string, *HandshakeError) {
 func (e *HandshakeError) answer(w http.ResponseWriter) {
 	h := w.Header()
 	switch e.Status {
+	case http.StatusBadRequest:
+		h.Set("Connection", "close") // or net/http would wait for a body before it answers
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodGet)
+		h.Set("Connection", "close")
 	case http.StatusUpgradeRequired:
 		h.Set("Upgrade", "websocket")
 		h.Set("Connection", "Upgrade")

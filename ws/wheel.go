@@ -164,5 +164,5 @@ func (c *Conn) heartbeat(now int64, paused bool) (next int64, alive bool) {
 	}
 	c.pinged = now
 	c.enqueueControl(opPing, nil)
-	return now + int64(c.opts.PongTimeout), true
+	return now + min(int64(c.opts.PongTimeout), int64(c.opts.PingInterval)), true
 }

@@ -63,10 +63,10 @@ func (p *prepared) frame(c *Conn) []byte {
 // enqueue queues a data frame. Inline writes at once what the kernel takes without waiting, if nothing is in the way and
 // the handler has no more to do: else the frame waits a moment for others to be written with.
 func (c *Conn) enqueue(p *prepared, r *room, inline bool) error {
-	b := p.frame(c)
-	if int64(len(b)) > c.opts.QueueBytes {
-		return fmt.Errorf("%w: a frame of %d bytes for a queue of %d", ErrTooLarge, len(b), c.opts.QueueBytes)
+	if n := len(p.msg.Data); int64(n) > c.opts.QueueBytes {
+		return fmt.Errorf("%w: a message of %d bytes for a queue of %d", ErrTooLarge, n, c.opts.QueueBytes)
 	}
+	b := p.frame(c)
 	c.mu.Lock()
 	if c.closeQueued {
 		c.mu.Unlock()
@@ -112,8 +112,9 @@ func (c *Conn) enqueueControl(op byte, payload []byte) {
 	}
 }
 
+// overLocked says that n more bytes are too many. An empty queue takes any message.
 func (c *Conn) overLocked(n int) bool {
-	return c.out.len() >= c.opts.QueueMessages || c.outBytes+int64(n) > c.opts.QueueBytes
+	return c.out.len() > 0 && (c.out.len() >= c.opts.QueueMessages || c.outBytes+int64(n) > c.opts.QueueBytes)
 }
 
 // makeRoomLocked drops what the slow policy allows until n bytes fit. It reports false if the policy is to close.
