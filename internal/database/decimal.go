@@ -107,7 +107,7 @@ func compareDecimal(a, b string) int {
 	}
 	fracA, fracB = strings.TrimRight(fracA, "0"), strings.TrimRight(fracB, "0")
 	negA, negB = negA && wholeA+fracA != "", negB && wholeB+fracB != ""
-	order := 0
+	var order int
 	switch {
 	case negA != negB:
 		if negA {

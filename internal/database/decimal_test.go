@@ -91,7 +91,7 @@ func FuzzTimeText(f *testing.F) {
 }
 
 func TestDays(t *testing.T) {
-	for at := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 10000; at = at.AddDate(0, 0, 1) {
+	for at := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2500; at = at.AddDate(0, 0, 1) {
 		if got := daysSince1970(at.Year(), int(at.Month()), at.Day()); got != at.Unix()/86400 && at.Unix() >= 0 || got*86400 != at.Unix() {
 			t.Fatalf("%v is day %d", at, got)
 		}

@@ -189,7 +189,7 @@ func TestConditionsDifferential(t *testing.T) {
 		rows = append(rows, row)
 		must(t, db, insert("users", "id", i+1, "name", row["name"], "age", row["age"], "boss", row["boss"]))
 	}
-	for i := range 4000 {
+	for i := range 1000 {
 		conds := randomConds(r)
 		var want []string
 		for id, row := range rows {

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -122,7 +123,8 @@ func errnoOf(err error) abi.Errno {
 	if err == nil {
 		return abi.ErrnoOK
 	}
-	if e, ok := err.(*abi.Error); ok {
+	var e *abi.Error
+	if errors.As(err, &e) {
 		return e.Errno
 	}
 	return 999

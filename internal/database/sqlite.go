@@ -14,8 +14,6 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
-
-	"github.com/odac-run/odachost/abi"
 )
 
 // sqlite is the engine over one file: a connection that writes and several that read, each with a memory of its own.
@@ -118,7 +116,7 @@ func (e *sqlite) take(ctx context.Context, write bool) (*sqliteConn, error) {
 	return c, nil
 }
 
-// checkpoint waits for the writer, so that no write runs beside it.
+// checkpoint waits for the writer, so that no write runs beside it, and for no reader: then writers would wait for readers.
 func (e *sqlite) checkpoint(ctx context.Context) (err error) {
 	c, err := e.take(ctx, true)
 	if err != nil {
@@ -127,11 +125,14 @@ func (e *sqlite) checkpoint(ctx context.Context) (err error) {
 	defer c.release()
 	defer c.guard(&err)
 	c.db.SetInterrupt(ctx)
+	if err := c.db.BusyTimeout(0); err != nil {
+		return c.fail(ctx, err, "the log")
+	}
 	_, _, err = c.db.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
 	if errors.Is(err, sqlite3.BUSY) {
-		return failf(abi.ErrnoBusy, "readers hold the write-ahead log: checkpoint again later")
+		err = nil // moved what readers let it
 	}
-	return c.fail(ctx, err, "")
+	return c.fail(ctx, errors.Join(err, c.db.BusyTimeout(e.cfg.BusyTimeout)), "the log")
 }
 
 func (e *sqlite) stat(s *Stat) {

@@ -53,11 +53,8 @@ type insertColumn struct {
 	fill   fill
 }
 
-// anyColumn describes a value of which only the storage class is known.
-var (
-	anyColumn   = &Column{}
-	countColumn = &Column{Type: TypeInt}
-)
+// countColumn describes a number that is of no column.
+var countColumn = &Column{Type: TypeInt}
 
 func encodeHeader(names []string) []byte {
 	b := msgp.AppendString(nil, "c")

@@ -60,13 +60,13 @@ func (t *Target) with(ctx context.Context, write bool, f func(c *sqliteConn) err
 	defer func() { c.trusted = false }()
 	c.db.SetInterrupt(ctx)
 	if !write {
-		return ownError(c, ctx, f(c))
+		return ownError(ctx, c, f(c))
 	}
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
 	if err := f(c); err != nil {
-		err = ownError(c, ctx, err) // before the rollback: it may be replaced
+		err = ownError(ctx, c, err) // before the rollback: it may be replaced
 		c.rollback()
 		return err
 	}
@@ -74,7 +74,7 @@ func (t *Target) with(ctx context.Context, write bool, f func(c *sqliteConn) err
 }
 
 // ownError maps what the driver said and leaves the rest: ErrFenced, lostError.
-func ownError(c *sqliteConn, ctx context.Context, err error) error {
+func ownError(ctx context.Context, c *sqliteConn, err error) error {
 	var typed *sqlite3.Error
 	var code sqlite3.ExtendedErrorCode
 	if errors.As(err, &typed) || errors.As(err, &code) {

@@ -167,8 +167,10 @@ func TestInsertIsAtomic(t *testing.T) {
 func TestUpdateAndDelete(t *testing.T) {
 	db := newDB(t)
 	seed(t, db)
-	q := &abi.Query{Verb: abi.VerbUpdate, Table: "posts", As: "p", Where: where(cond(abi.CondIn, "p.id", "p1", "p2")), Returning: []string{"id", "views", "price"},
-		Increments: []abi.Delta{{Column: "views", By: abi.Int(-3)}, {Column: "price", By: abi.Decimal("0.125")}}}
+	q := &abi.Query{
+		Verb: abi.VerbUpdate, Table: "posts", As: "p", Where: where(cond(abi.CondIn, "p.id", "p1", "p2")), Returning: []string{"id", "views", "price"},
+		Increments: []abi.Delta{{Column: "views", By: abi.Int(-3)}, {Column: "price", By: abi.Decimal("0.125")}},
+	}
 	if r := must(t, db, q); r.Affected != 2 || table(r) != "id|views|price\np1|7|8.63\np2|17|9.63" {
 		t.Errorf("%d\n%s", r.Affected, table(r))
 	}
