@@ -27,6 +27,10 @@
 //   - A step that destroys (drop of a column or table) needs [ApplyOptions.Approve] equal to [Plan.Hash], else
 //     [*ApprovalError]. A step by which a row would lose its value (a narrowing, NOT NULL over NULL, duplicates under unique) is
 //     refused with the count, up to five keys, and the SQL that finds them: [*RefusedError]. It cannot be approved.
+//   - Rows under a new foreign key that have no parent: where a column can be NULL it is set to NULL and [Report.Nulled] lists the
+//     old value; where none can, the key waits, the rows stay, and [Report.Incomplete] says so until a later plan finds them clean.
+//   - A key to a table outside the schema needs approval, and an expression of a file cannot contain a query: schema files may come
+//     from a plugin that is not trusted with its neighbours' tables.
 //   - Live different from last applied, where the schema wants something else, is drift: [ErrDrift], unless [Options.Drift] says
 //     revert or adopt.
 //   - Tables whose name begins with "_odac_" are reserved. Applied definitions are kept in "_odac_schema".
@@ -85,7 +89,7 @@
 //	seed:
 //	  - {slug: hello, state: live}
 //
-// Unspecified nullable preserves what is there, and means nullable on add. Unspecified default drops the default. A text
+// A type alone is short for a mapping: title: text. Unspecified nullable preserves what is there, and means nullable on add. Unspecified default drops the default. A text
 // default is text: now() as an expression is written {expression: now()}. Primary key columns are never null. renamedFrom: null
 // says that a new column is not a renamed one. backfill fills a column's NULLs when it is added or becomes NOT NULL.
 //

@@ -15,7 +15,7 @@ import (
 // TestGenerated draws pairs of schemas with data, and migrates A to B to A. Each plan that is applied leads to a database equal to
 // one created from the target, with an empty second plan; a plan that is refused changes nothing; no row is lost without approval.
 func TestGenerated(t *testing.T) {
-	rounds := 60
+	rounds := 25
 	if testing.Short() {
 		rounds = 10
 	}

@@ -173,7 +173,7 @@ func (p *Plan) String() string {
 	}
 	for i, s := range p.Steps {
 		fmt.Fprintf(&b, "%3d. %s: %s", i+1, s.Kind, s.Summary)
-		if s.Phase == Contract {
+		if s.Phase == Contract && s.Kind != Record {
 			b.WriteString(" [contract]")
 		}
 		if s.Rewrite {

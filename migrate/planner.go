@@ -329,7 +329,7 @@ func cmpFold(a, b string) int { return cmp.Compare(fold(a), fold(b)) }
 func (p *Plan) record(live *Database, in planInput, skipped []skippedKey) error {
 	p.records = map[string]record{}
 	last := renameIn(live.Last(p.Owner), in.renames)
-	changed := 0
+	changed := false
 	for _, t := range in.schema.sorted() {
 		full := *t
 		full.ForeignKeys = slices.DeleteFunc(slices.Clone(t.ForeignKeys), func(fk ForeignKey) bool {
@@ -355,17 +355,17 @@ func (p *Plan) record(live *Database, in planInput, skipped []skippedKey) error 
 			return fmt.Errorf("migrate: record table %s: %w", t.Name, err)
 		}
 		if string(now) != r.full {
-			changed++
+			changed = true
 		}
 	}
 	for name, a := range live.Applied {
 		if a.Owner == p.Owner && !slices.ContainsFunc(slices.Collect(maps.Values(in.schema.Tables)), func(t *Table) bool { return fold(t.Name) == name }) {
-			changed++ // a table that is dropped, or was by hand
+			changed = true // a table that is dropped, or was by hand
 		}
 	}
-	if changed > 0 {
+	if changed {
 		p.Steps = append(p.Steps, &Step{
-			Kind: Record, Summary: fmt.Sprintf("%d tables of %s in %s", changed, p.Owner, stateTable), Phase: Contract,
+			Kind: Record, Summary: fmt.Sprintf("definitions of %s in %s", p.Owner, stateTable), Phase: Contract,
 			Lock: lockWrites, Post: "the next plan knows what was applied",
 		})
 	}

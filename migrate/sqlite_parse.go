@@ -34,11 +34,11 @@ var partStarts = []string{
 
 // parseCreateTable reads what sqlite_schema holds for a table.
 func parseCreateTable(sql string) (*createTable, error) {
-	all, err := lex(sql)
+	toks, err := lex(sql)
 	if err != nil {
 		return nil, err
 	}
-	toks := slices.DeleteFunc(slices.Clone(all), func(t token) bool { return t.comment })
+	toks = slices.DeleteFunc(toks, func(t token) bool { return t.comment })
 	open := slices.IndexFunc(toks, token.opens)
 	if len(toks) < 4 || !toks[0].is("CREATE") || !toks[1].isAny("TABLE", "TEMP", "TEMPORARY") || open < 2 {
 		return nil, &parseError{near: cut(sql), why: "no CREATE TABLE"}
@@ -57,7 +57,7 @@ func parseCreateTable(sql string) (*createTable, error) {
 			depth--
 		}
 		if depth == 1 && t.text == "," || depth == 0 {
-			item, err := parseItem(sql, all, toks[first:i])
+			item, err := parseItem(sql, toks[first:i])
 			if err != nil {
 				return nil, err
 			}
@@ -72,11 +72,11 @@ func parseCreateTable(sql string) (*createTable, error) {
 	return nil, &parseError{near: cut(sql), why: "parenthesis not closed"}
 }
 
-func parseItem(sql string, all, toks []token) (*createItem, error) {
+func parseItem(sql string, toks []token) (*createItem, error) {
 	if len(toks) == 0 {
 		return nil, &parseError{near: cut(sql), why: "empty column"}
 	}
-	item := &createItem{raw: rawItem(sql, all, toks)}
+	item := &createItem{raw: sql[toks[0].start:toks[len(toks)-1].end]}
 	if toks[0].isAny("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN") {
 		item.parts = []part{makePart(sql, toks)}
 		return item, nil
@@ -98,12 +98,6 @@ func parseItem(sql string, all, toks []token) (*createItem, error) {
 		i = end
 	}
 	return item, nil
-}
-
-// rawItem is the item's own spelling, with the comments inside it.
-func rawItem(sql string, all, toks []token) string {
-	start, end := toks[0].start, toks[len(toks)-1].end
-	return sql[start:end]
 }
 
 // nextPart finds where the constraint at i ends.
@@ -160,7 +154,7 @@ func typeText(toks []token) string {
 	return b.String()
 }
 
-// String prints the statement for a table called name.
+// sql prints the statement for a table called name.
 func (ct *createTable) sql(name string) string {
 	var b strings.Builder
 	b.WriteString("CREATE TABLE " + quoteName(name) + " (\n")

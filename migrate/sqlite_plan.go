@@ -10,7 +10,7 @@ import (
 // sqlitePlanner turns changes into steps. It follows in its tables what each step leaves behind, so that a second rebuild of a
 // table starts from what the first one made.
 type sqlitePlanner struct {
-	ctx    context.Context //nolint:containedctx // lives for one call of steps
+	ctx    context.Context // of the one call of steps
 	q      querier
 	in     planInput
 	out    planOutput
