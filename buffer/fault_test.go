@@ -130,6 +130,9 @@ func TestDiskFullInBlock(t *testing.T) {
 	if n := b.Stat().Lost; n != 1 {
 		t.Errorf("%d writes of level memory lost, want 1", n)
 	}
+	if n := b.Stat().PendingBytes; n != 0 {
+		t.Errorf("%d bytes are held by writes that were refused", n)
+	}
 	f.write.Store(nil)
 	_ = crash(b)
 	if n := drainInto(t, dir, s); n != stored {

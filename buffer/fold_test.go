@@ -168,7 +168,7 @@ func FuzzFold(f *testing.F) {
 // TestFoldRandom is the same with programs by chance, in every run of the tests.
 func TestFoldRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
-	for range 20_000 {
+	for range 8_000 {
 		data := make([]byte, 3*rnd.IntN(24))
 		for i := range data {
 			data[i] = byte(rnd.Uint32())

@@ -155,32 +155,34 @@ func (l *lane) learn() bool {
 }
 
 func (l *lane) learned(at LSN) {
-	var skipped []*write
 	l.mu.Lock()
-	l.known, l.applied, l.lastErr = true, at, nil
-	for _, w := range l.backlog {
-		if w.lsn <= at {
-			skipped = append(skipped, w)
-			l.pending--
-		} else {
-			l.foldLocked(w)
-		}
+	skip := 0
+	for skip < len(l.backlog) && l.backlog[skip].lsn <= at {
+		skip++
 	}
-	if l.backlog != nil {
-		l.backlog = nil
-		close(l.ready)
-	}
-	l.answerLocked()
+	skipped := l.backlog[:skip]
 	l.mu.Unlock()
 	for _, w := range skipped {
 		l.b.wal.release(w.seg, 1)
 		l.b.refund(l, w.cost)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known, l.applied, l.lastErr = true, at, nil
+	l.pending -= int64(skip)
+	if l.backlog != nil {
+		for _, w := range l.backlog[skip:] {
+			l.foldLocked(w)
+		}
+		l.backlog = nil
+		close(l.ready)
+	}
+	l.answerLocked()
 }
 
 // take waits until the oldest batch is due, and seals it. nil: there is none, or the buffer stops.
 func (l *lane) take() *batch {
-	var timer *time.Timer
+	var due <-chan time.Time
 	for {
 		l.mu.Lock()
 		if len(l.batches) == 0 {
@@ -195,13 +197,14 @@ func (l *lane) take() *batch {
 			return bt
 		}
 		l.mu.Unlock()
-		if timer == nil {
-			timer = time.NewTimer(l.b.cfg.FlushInterval)
-			defer timer.Stop()
+		if due == nil {
+			timer := time.NewTimer(l.b.cfg.FlushInterval)
+			defer timer.Stop() //nolint:revive // once for each take
+			due = timer.C
 		}
 		select {
 		case <-l.kick:
-		case <-timer.C:
+		case <-due:
 			l.mu.Lock()
 			l.urgent = max(l.urgent, bt.first)
 			l.mu.Unlock()
@@ -294,6 +297,10 @@ func (l *lane) complete(bt *batch, res Result) {
 		l.b.cfg.Logger.Warn("buffer: changes set aside", "lane", l.id.String(), "count", len(res.Dead),
 			"table", DeadLetterTable, "first", res.Dead[0].Reason)
 	}
+	for _, c := range bt.segs {
+		l.b.wal.release(c.seg, c.n)
+	}
+	l.b.refund(l, bt.cost)
 	l.mu.Lock()
 	l.batches = l.batches[1:]
 	l.applied, l.lastErr = bt.to, nil
@@ -301,10 +308,6 @@ func (l *lane) complete(bt *batch, res Result) {
 	l.answerLocked()
 	l.mu.Unlock()
 	bt.settle(res.Dead)
-	for _, c := range bt.segs {
-		l.b.wal.release(c.seg, c.n)
-	}
-	l.b.refund(l, bt.cost)
 }
 
 // fence stops the lane for good.

@@ -27,7 +27,7 @@ type Effect struct {
 	Inserted bool     // the row will be made; Set holds its columns, key included
 	Deleted  bool     // the row will be gone; the rest is empty
 	Set      []Column // new values, sorted by name
-	Add      []Delta  // to be added to what the database holds (NULL counts as 0), sorted by name
+	Add      []Delta  // to be added, modulo 2^64, to what the database holds (NULL counts as 0), sorted by name
 }
 
 // Int gives an integer column under the effect, from what the database holds (0 for NULL or no row).
@@ -142,9 +142,13 @@ func (p Pending) Above(applied LSN, exists bool) Effect {
 	return e
 }
 
-// foldPossible folds next into r without the increments that the database will refuse.
+// foldPossible folds next into r, without the increments that the database will refuse. Sums of increments may wrap: they are
+// right again once what the database holds is added.
 func (r *row) foldPossible(next *row) {
-	next.add = slices.DeleteFunc(next.add, func(d Delta) bool { return !r.canFold(&row{add: []Delta{d}}) })
+	next.add = slices.DeleteFunc(next.add, func(d Delta) bool {
+		_, sum := findDelta(r.add, d.Name)
+		return !sum && !r.canFold(&row{add: []Delta{d}})
+	})
 	r.fold(next)
 }
 

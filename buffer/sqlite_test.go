@@ -65,7 +65,7 @@ func (s *sqliteTarget) Applied(ctx context.Context, node string, lane buffer.Lan
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	if _, err := tx.Exec(sqliteTables); err != nil {
 		return 0, err
 	}
@@ -107,7 +107,7 @@ func (s *sqliteTarget) Apply(ctx context.Context, b *buffer.Batch) (buffer.Resul
 	if err != nil {
 		return buffer.Result{}, err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	res, err := tx.Exec(`UPDATE odac_buffer_ledger SET applied = ? WHERE node = ? AND lane = ? AND applied = ?`,
 		int64(b.To), b.Node, b.Lane.String(), int64(b.From))
 	if err != nil {
@@ -148,8 +148,10 @@ func (s *sqliteTarget) Apply(ctx context.Context, b *buffer.Batch) (buffer.Resul
 
 // poison tells whether the row is at fault, not the moment.
 func poison(err error) bool {
-	for _, code := range []error{sqlite3.BUSY, sqlite3.LOCKED, sqlite3.FULL, sqlite3.IOERR, sqlite3.INTERRUPT, sqlite3.READONLY,
-		sqlite3.NOMEM, sqlite3.CANTOPEN, sqlite3.CORRUPT, sqlite3.PROTOCOL, sqlite3.NOTADB} {
+	for _, code := range []error{
+		sqlite3.BUSY, sqlite3.LOCKED, sqlite3.FULL, sqlite3.IOERR, sqlite3.INTERRUPT, sqlite3.READONLY,
+		sqlite3.NOMEM, sqlite3.CANTOPEN, sqlite3.CORRUPT, sqlite3.PROTOCOL, sqlite3.NOTADB,
+	} {
 		if errors.Is(err, code) {
 			return false
 		}
