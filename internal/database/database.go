@@ -126,9 +126,13 @@ func (db *DB) Target() *Target { return &Target{db} }
 // Version is the engine and its version, such as "sqlite 3.53.1".
 func (db *DB) Version() string { return db.engine.version() }
 
-// Ping reads from the database, to say whether it answers.
+// Ping reads a row of some table, to say whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
-	_, err := db.engine.inspect(ctx)
+	for _, t := range db.Catalog().tables {
+		_, err := db.query(ctx, &abi.Query{Table: t.Name, Limit: 1}, Budget{}, nil)
+		return err
+	}
+	_, err := db.engine.inspect(ctx) // no table yet: the schema is all there is to read
 	return err
 }
 

@@ -18,7 +18,7 @@
 //     formed, a value that its column cannot hold: [abi.ErrnoInvalid], naming it. What is not in the catalog cannot be named: tables of
 //     SQLite ("sqlite_...") and of this program ("_odac_...", "odac_buffer_...") are not in it, and SQLite's authorizer refuses them once more.
 //   - Values are parameters. Identifiers are names of the catalog, quoted. An alias is letters, digits and "_".
-//   - Every error is an [*abi.Error] with one of abi's errnos; [Errno] of errno.go is the one map from driver errors to them. The text
+//   - Every error is an [*abi.Error] with one of abi's errnos; sqlite_errno.go has the one map from driver errors to them. The text
 //     names tables, columns and budgets, never the driver's words: those go to [Config.Logger].
 //   - A write that returned without an error is on disk: WAL mode with synchronous FULL, one fdatasync per commit, for
 //     direct writes, transactions and the buffer's flush alike.

@@ -145,6 +145,14 @@ func TestForeignLock(t *testing.T) {
 	if _, err := db.Query(ctx, insert("users", "name", "a"), Budget{}, nil); errnoOf(err) != abi.ErrnoTimeout {
 		t.Errorf("got %v", err)
 	}
+	if _, err := db.Begin(ctx, false); errnoOf(err) != abi.ErrnoTimeout {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := db.Begin(ctx, false); errnoOf(err) != abi.ErrnoTimeout {
+		t.Errorf("got %v", err)
+	}
 	if err := other.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +232,9 @@ func TestClose(t *testing.T) {
 	tx, reader := begin(t, db, false), begin(t, db, true)
 	must(t, tx, insert("users", "name", "a"))
 	count(t, reader, "users")
+	if err := db.Ping(t.Context()); err != nil || !strings.HasPrefix(db.Version(), "sqlite 3.") {
+		t.Error(db.Version(), err)
+	}
 	for range 2 {
 		if err := db.Close(); err != nil {
 			t.Error(err)
