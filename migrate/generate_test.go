@@ -15,7 +15,7 @@ import (
 // TestGenerated draws pairs of schemas with data, and migrates A to B to A. Each plan that is applied leads to a database equal to
 // one created from the target, with an empty second plan; a plan that is refused changes nothing; no row is lost without approval.
 func TestGenerated(t *testing.T) {
-	rounds := 25
+	rounds := 60
 	if testing.Short() {
 		rounds = 10
 	}
@@ -41,7 +41,7 @@ func TestGenerated(t *testing.T) {
 		})
 	}
 	t.Logf("%d plans applied, %d of them approved, %d refused", applied, approved, refused)
-	if applied == 0 || refused == 0 || approved == 0 {
+	if !testing.Short() && (applied == 0 || refused == 0 || approved == 0) {
 		t.Error("the generator does not reach every outcome")
 	}
 }
@@ -143,7 +143,8 @@ func (g *generator) fill(t *testing.T, db *sql.DB, s generated) {
 	for _, table := range slices.Sorted(maps.Keys(s)) {
 		for range g.IntN(5) {
 			var names, values []string
-			for name, def := range s[table] {
+			for _, name := range slices.Sorted(maps.Keys(s[table])) {
+				def := s[table][name]
 				if name == "indexes" || name == "a_id" {
 					continue
 				}

@@ -208,10 +208,7 @@ func (s sqlite) health(ctx context.Context, q querier, db *Database) (map[string
 		}
 	}
 	for _, v := range db.Views {
-		rows, err := q.QueryContext(ctx, "SELECT * FROM "+quoteName(v.Name)+" LIMIT 0")
-		if err == nil {
-			err = errors.Join(rows.Err(), rows.Close())
-		}
+		err := compiles(ctx, q, v)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -220,6 +217,16 @@ func (s sqlite) health(ctx context.Context, q querier, db *Database) (map[string
 		}
 	}
 	return problems, nil
+}
+
+func compiles(ctx context.Context, q querier, view Object) error {
+	rows, err := q.QueryContext(ctx, "SELECT * FROM "+quoteName(view.Name)+" LIMIT 0")
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err is checked
+	rows.Next()
+	return rows.Err()
 }
 
 func orphans(ctx context.Context, q querier, t *TableInfo, into map[string]int) error {

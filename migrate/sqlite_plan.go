@@ -198,9 +198,7 @@ func (p *sqlitePlanner) alterTable(tc *TableChange, st *sqliteState) ([]lateKey,
 	if err != nil {
 		return nil, err
 	}
-	if err := p.addColumns(tc, e, inline); err != nil {
-		return nil, err
-	}
+	p.addColumns(tc, e, inline)
 	for _, x := range tc.AddIndexes {
 		if err := p.addIndex(tc, st, x); err != nil {
 			return nil, err
@@ -231,7 +229,7 @@ func (p *sqlitePlanner) addIndex(tc *TableChange, st *sqliteState, info IndexInf
 }
 
 // addColumns plans columns that are new. They ride on a rebuild if there is one anyway or if SQLite cannot add them in place.
-func (p *sqlitePlanner) addColumns(tc *TableChange, e *edit, inline map[string]ForeignKey) error {
+func (p *sqlitePlanner) addColumns(tc *TableChange, e *edit, inline map[string]ForeignKey) {
 	for _, c := range tc.AddColumns {
 		e.rebuild = e.rebuild || !addable(c.def)
 	}
@@ -250,7 +248,7 @@ func (p *sqlitePlanner) addColumns(tc *TableChange, e *edit, inline map[string]F
 	}
 	if e.rebuild {
 		p.add(e.step(RebuildTable, Expand))
-		return nil
+		return
 	}
 	for _, c := range plain {
 		text := e.st.ct.column(c.Name).sql()
@@ -267,7 +265,6 @@ func (p *sqlitePlanner) addColumns(tc *TableChange, e *edit, inline map[string]F
 			})
 		}
 	}
-	return nil
 }
 
 // addable tells whether ALTER TABLE ADD COLUMN takes the column (sqlite.org/lang_altertable.html).
