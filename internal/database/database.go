@@ -84,9 +84,16 @@ type Touch struct {
 
 // Touches lists the tables that q reads and writes: those it names first, with the verb for each, then those that views, triggers and
 // foreign keys lead to. A joined table is selected from; an insert that updates on conflict is an insert and an update; a
-// write with returning is a select too. What a write looks at indirectly is left out. An unknown table, and any other defect of q, is [abi.ErrnoInvalid]. The slice is shared: do not
-// change it.
+// write with returning is a select too. What a write looks at indirectly is left out. A write that says nothing but its table gives what any write of that verb may touch. An unknown
+// table, and any other defect of q, is [abi.ErrnoInvalid]. The slice is shared: do not change it.
 func (db *DB) Touches(q *abi.Query) ([]Touch, error) {
+	if q.Verb != abi.VerbSelect && len(q.Fields)+len(q.Increments)+len(q.Where)+len(q.Returning) == 0 && q.Conflict == nil {
+		c := db.Catalog()
+		if _, ok := c.Table(q.Table); !ok || int(q.Verb) >= len(abi.Verbs) {
+			return nil, invalidf("there is no %s of a table %s", q.Verb, clip(q.Table))
+		}
+		return c.close([]Touch{{Table: q.Table, Verb: q.Verb}}), nil
+	}
 	st, err := db.Catalog().compile(db.engine.dialect(), q)
 	if err != nil {
 		return nil, err

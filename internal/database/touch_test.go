@@ -48,13 +48,18 @@ func TestTouches(t *testing.T) {
 		{upsert, "insert users, update users"},
 		{returning, "insert pairs, select pairs"},
 		{&abi.Query{Verb: abi.VerbDelete, Table: "users", Where: everyRow}, "(delete posts), delete users"},
+		{&abi.Query{Verb: abi.VerbDelete, Table: "users"}, "(delete posts), delete users"},
+		{&abi.Query{Verb: abi.VerbUpdate, Table: "users"}, "update users"},
+		{&abi.Query{Verb: abi.VerbInsert, Table: "posts"}, "(insert log), insert posts"},
 	} {
 		if got := touches(t, db, c.q); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.q.Verb, c.q.Table, got, c.want)
 		}
 	}
-	if _, err := db.Touches(&abi.Query{Table: "nope"}); errnoOf(err) != abi.ErrnoInvalid {
-		t.Error(err)
+	for _, q := range []*abi.Query{{Table: "nope"}, {Verb: abi.VerbDelete, Table: "nope"}, {Verb: 200, Table: "users"}} {
+		if _, err := db.Touches(q); errnoOf(err) != abi.ErrnoInvalid {
+			t.Error(err)
+		}
 	}
 }
 
