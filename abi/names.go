@@ -52,8 +52,8 @@ const (
 	FuncData      = "data"      // SocketData -> nothing: replaces what the host keeps for the socket
 )
 
-// The function of odac:http/v1.
-const FuncFetch = "fetch" // FetchRequest -> FetchResponse
+// FuncFetch is the function of odac:http/v1: FetchRequest -> FetchResponse.
+const FuncFetch = "fetch"
 
 // What a guest exports.
 const (

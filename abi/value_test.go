@@ -93,9 +93,20 @@ func TestOf(t *testing.T) {
 		in   any
 		want Value
 	}{
-		{nil, Null()}, {true, Bool(true)}, {int8(-1), Int(-1)}, {uint64(math.MaxInt64), Int(math.MaxInt64)}, {float32(0.5), Float(0.5)},
-		{"x", Text("x")}, {[]byte("x"), Bytes([]byte("x"))}, {time.Unix(5, 6), Time(time.Unix(5, 6))}, {Decimal("1"), Decimal("1")},
-		{&seven, Int(7)}, {&text, Text("x")}, {(*int64)(nil), Null()}, {(*string)(nil), Null()}, {time.Second, Int(1e9)},
+		{nil, Null()},
+		{true, Bool(true)},
+		{int8(-1), Int(-1)},
+		{uint64(math.MaxInt64), Int(math.MaxInt64)},
+		{float32(0.5), Float(0.5)},
+		{"x", Text("x")},
+		{[]byte("x"), Bytes([]byte("x"))},
+		{time.Unix(5, 6), Time(time.Unix(5, 6))},
+		{Decimal("1"), Decimal("1")},
+		{&seven, Int(7)},
+		{&text, Text("x")},
+		{(*int64)(nil), Null()},
+		{(*string)(nil), Null()},
+		{time.Second, Int(1e9)},
 	} {
 		if got, err := Of(c.in); err != nil || got != c.want {
 			t.Errorf("Of(%v) = %v, %v, want %v", c.in, got, err, c.want)

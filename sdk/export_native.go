@@ -7,7 +7,5 @@ import (
 	"github.com/odac-run/odachost/sdk/internal/wire"
 )
 
-func init() {
-	wire.Guest.Register = register
-	wire.Guest.Event = func(kind abi.EventKind, msg []byte) ([]byte, abi.Errno) { return event(kind, msg, nil) }
-}
+// A native build has no exports: package odactest finds the two functions here.
+var _ = wire.Connect(register, func(kind abi.EventKind, msg []byte) ([]byte, abi.Errno) { return event(kind, msg, nil) })

@@ -265,7 +265,7 @@ func FuzzEvent(f *testing.F) {
 	Socket("/{room}", SocketHandler{
 		Upgrade: func(c *Ctx) error { return c.Text(200, c.Param("room")) },
 		Message: func(c *Conn, m Message) error { return errors.New(c.Param("room") + m.Text() + c.Query("q")) },
-		Close:   func(c *Conn, code int, reason string) error { return errors.New(reason + fmt.Sprint(code)) },
+		Close:   func(_ *Conn, code int, reason string) error { return errors.New(reason + fmt.Sprint(code)) },
 	})
 	Every("s", time.Hour, func(Tick) error { return nil })
 	Func("f", func(b []byte) ([]byte, error) { return b, nil })

@@ -94,7 +94,7 @@ func TestScan(t *testing.T) {
 		"age is null":         &[]struct{ Age int }{},
 		"and does not fit field A": &struct {
 			A int8 `db:"age"`
-		}{}, //nolint:gofumpt // short
+		}{},
 	} {
 		if want == "and does not fit field A" {
 			r.answer.Rows[0][2] = abi.Int(300)

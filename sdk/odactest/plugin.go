@@ -34,6 +34,9 @@ func New(t testing.TB) *Plugin { return NewAt(t, "") }
 // NewAt is New with a mount such as "/blog".
 func NewAt(t testing.TB, mount string) *Plugin {
 	t.Helper()
+	if wire.Guest.Register == nil {
+		t.Fatal("odactest: these tests run natively, not with GOOS=wasip1")
+	}
 	if !inUse.TryLock() {
 		t.Fatal("odactest: another test of this process uses the plugin: do not run these tests in parallel, and call New once in each")
 	}

@@ -41,7 +41,7 @@ func (p *Plugin) Open(path string, header ...string) (*Socket, error) {
 			s.ev = abi.SocketEvent{Route: uint32(i), Params: params(r.Pattern, req), Query: u.RawQuery, Remote: "192.0.2.1"}
 		})
 	}
-	mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(p.t.Context(), http.MethodGet, path, nil))
 	if !found {
 		return nil, abi.NewError(abi.ErrnoNotFound, "odactest: no socket route for "+path)
 	}

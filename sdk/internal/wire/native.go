@@ -9,25 +9,6 @@ import (
 	"github.com/odac-run/odachost/abi"
 )
 
-// Host is what a native build calls instead of imports.
-type Host interface {
-	// Call answers a host function.
-	Call(module, function string, req []byte) ([]byte, abi.Errno)
-	// Config is a key of the configuration.
-	Config(key string) (string, bool)
-	// Log takes a line of the log.
-	Log(level LogLevel, line string)
-}
-
-// Guest is the guest's exports, set by package odac.
-var Guest struct {
-	Register func(hello []byte) ([]byte, abi.Errno)
-	Event    func(kind abi.EventKind, msg []byte) ([]byte, abi.Errno)
-}
-
-// Current is the host that answers; nil answers [abi.ErrnoDenied].
-var Current Host
-
 func function(module, name string) Func {
 	return func(req []byte) ([]byte, abi.Errno) {
 		if Current == nil {
