@@ -225,8 +225,10 @@ func (c *Conn) Join(key Room) error {
 	if c.left {
 		return ErrClosed
 	}
-	if slices.ContainsFunc(c.joined, func(r *room) bool { return r.key == key }) {
-		return nil
+	if r := c.scope.rooms[key]; r != nil {
+		if _, in := r.members[c]; in {
+			return nil
+		}
 	}
 	if len(c.joined) >= c.hub.cfg.MaxRoomsPerConn {
 		return ErrTooManyRooms
@@ -239,7 +241,7 @@ func (c *Conn) Join(key Room) error {
 func (c *Conn) Leave(key Room) {
 	c.scope.mu.Lock()
 	defer c.scope.mu.Unlock()
-	i := slices.IndexFunc(c.joined, func(r *room) bool { return r.key == key })
+	i := slices.Index(c.joined, c.scope.rooms[key])
 	if i < 0 || c.left {
 		return
 	}
