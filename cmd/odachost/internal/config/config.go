@@ -18,7 +18,9 @@ import (
 // when the configuration is printed.
 type Config struct {
 	Listen string `key:"listen" default:"127.0.0.1:8080" doc:"address that answers HTTP"`
-	Data   string `key:"data" default:"data" doc:"folder for everything that is kept: deployments, SQLite files, the buffer's log, compiled code"`
+	Data   string `key:"data" default:"data" doc:"folder for everything that is kept: deployments, SQLite files, the buffer's log; one host at a time"`
+	// CodeDir is not below cache: that is the read-through cache.
+	CodeDir string `key:"code_dir" doc:"folder for compiled code, which is executed: nobody else may write to it; hosts may share one; default data/cache"`
 
 	Log      Log                 `key:"log"`
 	HTTP     HTTP                `key:"http"`
@@ -29,7 +31,7 @@ type Config struct {
 	Sockets  Sockets             `key:"sockets"`
 	Limits   Limits              `key:"limits"`
 	// Plugins is the operator's configuration of plugins: plugins.<deployment>.<key>.
-	Plugins map[string]map[string]string `key:"plugins"`
+	Plugins map[string]map[string]string `key:"plugins" doc:"value for a key of the config section in that plugin's plugin.yaml"`
 }
 
 // Log is how the host speaks.
@@ -119,13 +121,11 @@ type PluginLimits struct {
 	Message   Size          `key:"message" doc:"a socket's message"`
 }
 
-// Size is a number of bytes, written as plugins.ParseSize reads it.
-type Size int64
-
 // Host is the configuration as package host wants it. What only it can check is checked here.
 func (c *Config) Host() (host.Config, error) {
 	out := host.Config{
 		DataDir:           c.Data,
+		CacheDir:          c.CodeDir,
 		PluginConfig:      c.Plugins,
 		DefaultLimits:     c.Limits.Default.plugin(),
 		MaxLimits:         c.Limits.Max.plugin(),

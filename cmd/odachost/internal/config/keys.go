@@ -2,29 +2,59 @@ package config
 
 import (
 	"fmt"
-	"log/slog"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/odac-run/odachost/plugins"
+	"unicode"
 )
 
 // Key is one thing that can be set.
 type Key struct {
-	// Path is the dotted key. A <name> in it is the operator's to choose.
+	// Path is the dotted key. A <name> in it is the operator's to choose, a <key> the plugin's.
 	Path, Default, Doc string
 	Secret             bool
 	kind               reflect.Type
 	check              func(string) error
 }
 
-// Env is the environment variable of the key.
-func (k Key) Env() string {
-	return "ODAC_" + strings.ToUpper(strings.ReplaceAll(k.Path, ".", "_"))
+// namePart stands in a path for the operator's name, and keyPart, always the last, for a plugin's key.
+const (
+	namePart = "<name>"
+	keyPart  = "<key>"
+)
+
+// Keys lists every key, in the order of [Config].
+func Keys() []Key {
+	var keys []Key
+	walk(reflect.TypeFor[Config](), "", func(k Key) { keys = append(keys, k) })
+	return keys
 }
+
+func walk(t reflect.Type, prefix string, visit func(Key)) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		path := prefix + f.Tag.Get("key")
+		switch {
+		case f.Type.Kind() == reflect.Struct:
+			walk(f.Type, path+".", visit)
+		case f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct:
+			walk(f.Type.Elem(), path+"."+namePart+".", visit)
+		default:
+			k := Key{Path: path, Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret") == "true", kind: f.Type}
+			if f.Type.Kind() == reflect.Map {
+				k.Path, k.kind = path+"."+namePart+"."+keyPart, reflect.TypeFor[string]()
+			}
+			k.check = checks[k.Path]
+			visit(k)
+		}
+	}
+}
+
+// Named says whether a part of the path is the operator's to choose. Such a key has no flag.
+func (k Key) Named() bool { return strings.Contains(k.Path, namePart) }
+
+// Env is the environment variable of the key, for one with names a pattern such as ODAC_DATABASE_<NAME>_URL.
+func (k Key) Env() string { return variable(k.Path) }
 
 // Kind names the type for people.
 func (k Key) Kind() string {
@@ -41,143 +71,142 @@ func (k Key) Kind() string {
 	return "text"
 }
 
-// Keys lists every key, in the order of [Config].
-func Keys() []Key {
-	var keys []Key
-	walk(reflect.TypeFor[Config](), "", func(k Key) { keys = append(keys, k) })
-	return keys
-}
-
-// namePart stands in a path for the operator's name, and keyPart for a plugin's key.
-const (
-	namePart = "<name>"
-	keyPart  = "<key>"
-)
-
-func walk(t reflect.Type, prefix string, visit func(Key)) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		path := prefix + f.Tag.Get("key")
-		switch {
-		case f.Type.Kind() == reflect.Struct:
-			walk(f.Type, path+".", visit)
-		case f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct:
-			walk(f.Type.Elem(), path+"."+namePart+".", visit)
-		case f.Type.Kind() == reflect.Map:
-			visit(Key{Path: path + "." + namePart + "." + keyPart, Doc: "value for the config section of the plugin's plugin.yaml", kind: reflect.TypeFor[string]()})
-		default:
-			visit(Key{Path: path, Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret") == "true", kind: f.Type, check: checks[path]})
-		}
+// split cuts a concrete path, such as database.default.url, into as many parts as the key has. A plugin's key may have
+// dots.
+func (k Key) split(path string) []string {
+	if strings.HasSuffix(k.Path, keyPart) {
+		return strings.SplitN(path, ".", strings.Count(k.Path, ".")+1)
 	}
+	return strings.Split(path, ".")
 }
 
-// checks are the keys whose text has a form of its own.
-var checks = map[string]func(string) error{
-	"log.level": func(s string) error {
-		var l slog.Level
-		if err := l.UnmarshalText([]byte(s)); err != nil {
-			return fmt.Errorf("%q is not debug, info, warn or error", s)
-		}
-		return nil
-	},
-	"log.format": func(s string) error {
-		if !slices.Contains([]string{"auto", "text", "json"}, s) {
-			return fmt.Errorf("%q is not auto, text or json", s)
-		}
-		return nil
-	},
-}
-
-// match says whether a concrete path, such as database.default.url, is of this key.
+// match says whether a concrete path is of this key.
 func (k Key) match(path string) bool {
-	want, got := strings.Split(k.Path, "."), strings.Split(path, ".")
+	want, got := strings.Split(k.Path, "."), k.split(path)
 	if len(want) != len(got) {
 		return false
 	}
 	for i := range want {
-		if want[i] != got[i] && want[i] != namePart && want[i] != keyPart {
+		if got[i] == "" || want[i] != got[i] && want[i] != namePart && want[i] != keyPart {
 			return false
 		}
 	}
 	return true
 }
 
-// parse checks a value, as text or as YAML gave it, and returns it in the field's type.
-func (k Key) parse(raw any) (reflect.Value, error) {
-	text := fmt.Sprint(raw)
-	switch k.kind {
-	case reflect.TypeFor[time.Duration]():
-		d, err := plugins.ParseDuration(text)
-		return reflect.ValueOf(d), err
-	case reflect.TypeFor[Size]():
-		n, err := plugins.ParseSize(text)
-		return reflect.ValueOf(Size(n)), err
-	case reflect.TypeFor[int]():
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 {
-			return reflect.Value{}, fmt.Errorf("%q is not a number of 0 or more", text)
-		}
-		return reflect.ValueOf(n), nil
-	case reflect.TypeFor[[]string]():
-		list, err := parseList(raw)
-		return reflect.ValueOf(list), err
-	}
-	switch raw.(type) {
-	case []any, map[string]any:
-		return reflect.Value{}, fmt.Errorf("want one value, not a list or a section")
-	}
-	if k.check != nil {
-		if err := k.check(text); err != nil {
-			return reflect.Value{}, err
+// find gives the key of a concrete path.
+func find(keys []Key, path string) (Key, bool) {
+	for _, k := range keys {
+		if k.match(path) {
+			return k, true
 		}
 	}
-	return reflect.ValueOf(text), nil
+	return Key{}, false
 }
 
-func parseList(raw any) ([]string, error) {
-	switch raw := raw.(type) {
-	case []string:
-		return raw, nil
-	case []any:
-		var list []string
-		for _, item := range raw {
-			list = append(list, fmt.Sprint(item))
+// section says whether keys lie below a concrete path, such as http, database or database.default.
+func section(keys []Key, path string) bool {
+	got := strings.Split(path, ".")
+	for _, k := range keys {
+		want := strings.Split(k.Path, ".")
+		below := len(want) > len(got)
+		for i := 0; below && i < len(got); i++ {
+			below = want[i] == got[i] || want[i] == namePart
 		}
-		return list, nil
-	case string:
-		var list []string
-		for item := range strings.SplitSeq(raw, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				list = append(list, item)
-			}
+		if below {
+			return true
 		}
-		return list, nil
 	}
-	return nil, fmt.Errorf("want a list")
+	return false
 }
 
-// set writes a parsed value to the field of a concrete path, making map entries on the way.
-func set(v reflect.Value, parts []string, value reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
-		t := v.Type()
-		for i := range t.NumField() {
-			if t.Field(i).Tag.Get("key") == parts[0] {
-				set(v.Field(i), parts[1:], value)
-				return
-			}
+// variable writes a path as the environment does: capital letters, an underscore for each dot and before each letter that
+// was capital, and two for each dash.
+func variable(path string) string {
+	var b strings.Builder
+	b.WriteString("ODAC_")
+	for _, r := range path {
+		switch {
+		case r == '.':
+			b.WriteByte('_')
+		case r == '-':
+			b.WriteString("__")
+		case unicode.IsUpper(r):
+			b.WriteByte('_')
+			b.WriteRune(r)
+		default:
+			b.WriteRune(unicode.ToUpper(r))
 		}
-	case reflect.Map:
-		if v.IsNil() {
-			v.Set(reflect.MakeMap(v.Type()))
-		}
-		entry := reflect.New(v.Type().Elem()).Elem()
-		if old := v.MapIndex(reflect.ValueOf(parts[0])); old.IsValid() {
-			entry.Set(old)
-		}
-		set(entry, parts[1:], value)
-		v.SetMapIndex(reflect.ValueOf(parts[0]), entry)
-	default:
-		v.Set(value)
 	}
+	return b.String()
+}
+
+// pathOf is the concrete path of a variable. In one with names the first word after the section is the name, the rest the
+// key: ODAC_DATABASE_ANALYTICS_URL, ODAC_PLUGINS_MY__BLOG_TITLE (my-blog). Letters are lower case; what has others, or
+// dots, is for the file.
+func pathOf(keys []Key, name string) (path string, ok bool) {
+	for _, k := range keys {
+		if !k.Named() {
+			if k.Env() == name {
+				return k.Path, true
+			}
+			continue
+		}
+		before, after, _ := strings.Cut(k.Env(), strings.ToUpper(namePart))
+		rest, found := strings.CutPrefix(name, before)
+		if !found || strings.ToUpper(name) != name {
+			continue
+		}
+		chosen, last, found := strings.Cut(strings.ReplaceAll(rest, "__", "-"), "_")
+		if !found || chosen == "" || last == "" {
+			continue
+		}
+		chosen = strings.ToLower(chosen)
+		path = strings.Replace(k.Path, namePart, chosen, 1)
+		if prefix, found := strings.CutSuffix(path, keyPart); found {
+			return prefix + strings.ToLower(last), true
+		}
+		if after == "_"+last {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// suggest says what was meant by a path that no key has, written as its layer writes it.
+func suggest(keys []Key, path string, write func(string) string) string {
+	best, score := "", 0
+	for _, k := range keys {
+		candidate := k.Path
+		if want, got := strings.Split(k.Path, "."), strings.Split(path, "."); k.Named() && len(got) == len(want) && want[0] == got[0] {
+			want[1] = got[1]
+			candidate = strings.Join(want, ".")
+		}
+		if n := alike(candidate, path); n > score {
+			best, score = candidate, n
+		}
+	}
+	if best == "" || strings.Contains(best, keyPart) || score*3 < len(path)*2 {
+		return ": odachost config --keys lists them"
+	}
+	return fmt.Sprintf(": did you mean %s?", write(best))
+}
+
+// alike is the length of the longest common subsequence, less half of what the lengths differ in.
+func alike(a, b string) int {
+	row := make([]int, len(b)+1)
+	for i := range a {
+		diagonal := 0
+		for j := range b {
+			up := row[j+1]
+			if a[i] == b[j] {
+				row[j+1] = diagonal + 1
+			} else {
+				row[j+1] = max(row[j+1], row[j])
+			}
+			diagonal = up
+		}
+	}
+	difference := len(a) - len(b)
+	return row[len(b)] - max(difference, -difference)/2
 }

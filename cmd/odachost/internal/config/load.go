@@ -3,32 +3,27 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
-	"github.com/odac-run/odachost/plugins"
 	"github.com/spf13/pflag"
-)
 
-// DefaultFile is read when it is there and no other file is named.
-const DefaultFile = "odachost.yaml"
+	"github.com/odac-run/odachost/plugins"
+)
 
 // Loaded is a configuration with what it came from.
 type Loaded struct {
 	Config
 	// File is the file that was read, "" if there was none.
 	File string
-	// values are the effective texts by concrete path, from what layer each.
-	values map[string]origin
+
+	values map[string]origin // by concrete path
 }
 
 type origin struct {
@@ -36,17 +31,33 @@ type origin struct {
 	where string
 }
 
-// AddFlags gives a command a flag for every key that has no name of the operator's in it, and --config.
-func AddFlags(flags *pflag.FlagSet) {
+// FromDefault is where a value comes from that nobody set.
+const FromDefault = "default"
+
+// AddFlags gives a command --config and a flag for every key that has no name of the operator's in it. Help shows those
+// that are named in show.
+func AddFlags(flags *pflag.FlagSet, show ...string) {
 	flags.String("config", "", "configuration file (default "+DefaultFile+" where it exists)")
 	for _, k := range Keys() {
-		if !strings.Contains(k.Path, "<") {
-			flags.String(k.Path, k.Default, k.Doc)
+		if k.Named() {
+			continue
 		}
+		flags.String(k.Path, "", k.Doc)
+		flags.Lookup(k.Path).DefValue = k.Default
+		flags.Lookup(k.Path).Hidden = !slices.Contains(show, k.Path)
 	}
 }
 
-// Load reads the layers. environ is in the form of os.Environ; flags is a set of AddFlags, or nil.
+// layer is one place where values are written.
+type layer struct {
+	values *koanf.Koanf
+	name   func(path string) string // how the place writes a path
+	where  func(path string) string // the place, for [Value]
+	lines  map[string]int           // of the paths, where the place has lines
+}
+
+// Load reads the layers. environ is in the form of os.Environ; flags is a set of AddFlags, or nil. The error joins all
+// that is wrong.
 func Load(environ []string, flags *pflag.FlagSet) (*Loaded, error) {
 	l := &Loaded{values: make(map[string]origin)}
 	keys := Keys()
@@ -55,95 +66,70 @@ func Load(environ []string, flags *pflag.FlagSet) (*Loaded, error) {
 			l.values[k.Path] = origin{k.Default, FromDefault}
 		}
 	}
-	fileLayer, err := l.readFile(environ, flags)
+	name, named := fileName(environ, flags)
+	inFile, d, err := readFile(name, named)
 	if err != nil {
 		return nil, err
 	}
-	envLayer, err := readEnv(keys, environ)
-	if err != nil {
-		return nil, err
+	layers := make([]layer, 0, 3)
+	if d != nil {
+		l.File = name
+		layers = append(layers, layer{inFile, func(path string) string { return path }, d.where, d.lines})
 	}
-	flagLayer := koanf.New(".")
+	inEnv, err := readEnv(keys, environ)
+	errs := []error{err}
+	if inEnv != nil {
+		layers = append(layers, layer{inEnv, variable, variable, nil})
+	}
+	inFlags := koanf.New(".")
 	if flags != nil {
-		if err := flagLayer.Load(posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
-			if !f.Changed || f.Name == "config" || !slices.ContainsFunc(keys, func(k Key) bool { return k.Path == f.Name }) {
+		if err := inFlags.Load(posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+			if _, known := find(keys, f.Name); !known || !f.Changed {
 				return "", nil
 			}
 			return f.Name, f.Value.String()
 		}), nil); err != nil {
-			return nil, fmt.Errorf("config: flags: %w", err)
+			return nil, fmt.Errorf("flags: %w", err)
 		}
 	}
-	var errs []error
-	for _, layer := range []struct {
-		values *koanf.Koanf
-		name   func(path string) string
-	}{
-		{fileLayer, func(path string) string { return l.File + ": " + path }},
-		{envLayer, func(path string) string { return Key{Path: path}.Env() }},
-		{flagLayer, func(path string) string { return "--" + path }},
-	} {
-		errs = append(errs, l.apply(keys, layer.values, layer.name)...)
+	flag := func(path string) string { return "--" + path }
+	layers = append(layers, layer{inFlags, flag, flag, nil})
+	for _, layer := range layers {
+		errs = append(errs, l.apply(keys, layer)...)
 	}
-	return l, errors.Join(errs...)
-}
-
-// apply checks one layer and puts it over what is there.
-func (l *Loaded) apply(keys []Key, layer *koanf.Koanf, name func(string) string) (errs []error) {
-	for _, path := range slices.Sorted(slices.Values(layer.Keys())) {
-		raw := layer.Get(path)
-		i := slices.IndexFunc(keys, func(k Key) bool { return k.match(path) })
-		if i < 0 {
-			errs = append(errs, fmt.Errorf("%s: no such key%s", name(path), suggest(keys, path)))
-			continue
-		}
-		if _, err := keys[i].parse(raw); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name(path), err))
-			continue
-		}
-		l.values[path] = origin{raw, name(path)}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	for path, o := range l.values {
-		i := slices.IndexFunc(keys, func(k Key) bool { return k.match(path) })
-		if value, err := keys[i].parse(o.raw); err == nil {
-			set(reflect.ValueOf(&l.Config).Elem(), strings.Split(path, "."), value)
+		k, _ := find(keys, path)
+		value, err := k.parse(o.raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.where, err)
 		}
+		set(reflect.ValueOf(&l.Config).Elem(), k.split(path), value)
 	}
-	return errs
+	return l, nil
 }
 
-func (l *Loaded) readFile(environ []string, flags *pflag.FlagSet) (*koanf.Koanf, error) {
-	layer := koanf.New(".")
-	name, named := DefaultFile, false
-	if v, ok := lookup(environ, "ODAC_CONFIG"); ok {
-		name, named = v, true
-	}
+func fileName(environ []string, flags *pflag.FlagSet) (name string, named bool) {
 	if flags != nil {
 		if v, err := flags.GetString("config"); err == nil && v != "" {
-			name, named = v, true
-		}
-	}
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) && !named {
-		return layer, nil
-	}
-	if err := layer.Load(file.Provider(name), yaml.Parser()); err != nil {
-		return nil, fmt.Errorf("config file %s: %w", name, err)
-	}
-	l.File = name
-	return layer, nil
-}
-
-func lookup(environ []string, name string) (string, bool) {
-	for _, e := range environ {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
 			return v, true
 		}
 	}
-	return "", false
+	for _, e := range environ {
+		if v, ok := strings.CutPrefix(e, "ODAC_CONFIG="); ok && v != "" {
+			return v, true
+		}
+	}
+	return DefaultFile, false
 }
 
-// readEnv maps ODAC_HTTP_READ_TIMEOUT to http.read_timeout. In ODAC_DATABASE_ANALYTICS_URL and ODAC_PLUGINS_BOARD_TITLE
-// the name is the second word.
+// load puts values into a layer.
+func load(layer *koanf.Koanf, values map[string]any) error {
+	return layer.Load(confmap.Provider(values, ""), nil)
+}
+
 func readEnv(keys []Key, environ []string) (*koanf.Koanf, error) {
 	var errs []error
 	layer := koanf.New(".")
@@ -152,88 +138,90 @@ func readEnv(keys []Key, environ []string) (*koanf.Koanf, error) {
 		if name == "ODAC_CONFIG" {
 			return "", nil
 		}
-		path, ok := pathOf(keys, name)
-		if !ok {
-			errs = append(errs, fmt.Errorf("%s: no such key%s", name, suggest(keys, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "ODAC_"), "_", ".")))))
+		if path, ok := pathOf(keys, name); ok {
+			values[path] = value
 			return "", nil
 		}
-		values[path] = value
+		errs = append(errs, fmt.Errorf("%s: no such key%s", name, suggest(keys, guess(keys, name), variable)))
 		return "", nil
 	}})
 	if err := layer.Load(provider, nil); err != nil {
-		return nil, fmt.Errorf("config: environment: %w", err)
+		return nil, fmt.Errorf("environment: %w", err)
 	}
-	if err := layer.Load(confmap.Provider(values, "."), nil); err != nil {
-		return nil, fmt.Errorf("config: environment: %w", err)
+	for _, path := range slices.Sorted(maps.Keys(values)) {
+		if err := layer.Set(path, values[path]); err != nil {
+			return nil, fmt.Errorf("environment: %s: %w", variable(path), err)
+		}
 	}
 	return layer, errors.Join(errs...)
 }
 
-func pathOf(keys []Key, variable string) (string, bool) {
+// guess cuts the name of an unknown variable at the dots that its section has.
+func guess(keys []Key, name string) string {
+	path := strings.ToLower(strings.TrimPrefix(name, "ODAC_"))
 	for _, k := range keys {
-		want, got := strings.Split(k.Env(), "_"), strings.Split(variable, "_")
-		if !strings.Contains(k.Path, "<") {
-			if k.Env() == variable {
-				return k.Path, true
+		if first, _, ok := strings.Cut(k.Path, "."); ok && strings.HasPrefix(path, first+"_") {
+			rest := path[len(first)+1:]
+			if k.Named() {
+				rest = strings.Replace(rest, "_", ".", 1)
 			}
-			continue
-		}
-		if len(got) < 4 || got[1] != want[1] {
-			continue
-		}
-		section, name, rest := strings.ToLower(got[1]), strings.ToLower(got[2]), strings.Join(got[3:], "_")
-		last := k.Path[strings.LastIndexByte(k.Path, '.')+1:]
-		if last == keyPart {
-			return section + "." + name + "." + strings.ToLower(rest), true
-		}
-		if strings.EqualFold(last, strings.ReplaceAll(rest, "_", "")) || strings.EqualFold(last, rest) {
-			return section + "." + name + "." + last, true
+			return first + "." + rest
 		}
 	}
-	return "", false
+	return path
 }
 
-// suggest names the key that looks most like a wrong one.
-func suggest(keys []Key, path string) string {
-	best, score := "", 0
-	for _, k := range keys {
-		if n := alike(k.Path, path); n > score {
-			best, score = k.Path, n
+// apply checks one layer and puts it over what is there.
+func (l *Loaded) apply(keys []Key, from layer) (errs []error) {
+	values := from.values.All()
+	paths := slices.Sorted(maps.Keys(values))
+	slices.SortStableFunc(paths, func(a, b string) int { return from.lines[a] - from.lines[b] })
+	for _, path := range paths {
+		raw, name := values[path], from.name(path)
+		if where := from.where(path); where != name {
+			name = where + ": " + name
 		}
+		k, known := find(keys, path)
+		empty := raw == nil
+		if m, ok := raw.(map[string]any); ok && len(m) == 0 {
+			empty = true
+		}
+		switch {
+		case !known && section(keys, path) && empty: // a section whose keys are commented out
+			continue
+		case !known && section(keys, path):
+			errs = append(errs, fmt.Errorf("%s: is a section: write its keys below it", name))
+			continue
+		case !known:
+			errs = append(errs, fmt.Errorf("%s: no such key%s", name, suggest(keys, path, from.name)))
+			continue
+		case empty:
+			errs = append(errs, fmt.Errorf("%s: has no value: write one or delete the line", name))
+			continue
+		}
+		if _, err := k.parse(raw); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			continue
+		}
+		l.values[path] = origin{raw, from.where(path)}
 	}
-	if best == "" || score*2 < len(path) {
-		return ": odachost config lists them"
-	}
-	return ": do you mean " + best + "?"
+	return errs
 }
 
-// alike is the length of the longest common subsequence, less what differs in length.
-func alike(a, b string) int {
-	row := make([]int, len(b)+1)
-	for i := range a {
-		diagonal := 0
-		for j := range b {
-			up := row[j+1]
-			if a[i] == b[j] {
-				row[j+1] = diagonal + 1
-			} else {
-				row[j+1] = max(row[j+1], row[j])
-			}
-			diagonal = up
-		}
-	}
-	difference := len(a) - len(b)
-	return row[len(b)] - max(difference, -difference)/2
-}
+// Value is one effective setting.
+type Value struct{ Path, Text, From string }
 
 // Effective lists every value that holds, by path, with secrets hidden and where it came from.
 func (l *Loaded) Effective() []Value {
 	keys := Keys()
-	var out []Value
-	for _, path := range sortedKeys(l.values) {
-		i := slices.IndexFunc(keys, func(k Key) bool { return k.match(path) })
+	out := make([]Value, 0, len(l.values))
+	for _, path := range slices.Sorted(maps.Keys(l.values)) {
+		k, _ := find(keys, path)
 		v := Value{Path: path, Text: fmt.Sprint(l.values[path].raw), From: l.values[path].where}
-		if (keys[i].Secret || plugins.IsSecret(path)) && path != "tls.key" && v.Text != "" {
+		if list, ok := l.values[path].raw.([]string); ok {
+			v.Text = strings.Join(list, ", ")
+		}
+		if v.Text != "" && (k.Secret || k.Named() && plugins.IsSecret(path)) {
 			v.Text = plugins.HiddenValue
 		}
 		out = append(out, v)
@@ -241,20 +229,5 @@ func (l *Loaded) Effective() []Value {
 	return out
 }
 
-// FromDefault is where a value comes from that nobody set.
-const FromDefault = "default"
-
-// From says where a key's value comes from: FromDefault, the file, the variable or the flag.
+// From says where a key's value comes from: FromDefault, file and line, the variable or the flag.
 func (l *Loaded) From(path string) string { return l.values[path].where }
-
-// Value is one effective setting.
-type Value struct{ Path, Text, From string }
-
-func sortedKeys(m map[string]origin) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
