@@ -39,6 +39,7 @@ func TestHammer(t *testing.T) {
 					did(t)(b.Insert(t.Context(), lane, buffer.Disk, key(name(l, c)), cols(text("title", "t"), integer("n", 0))))
 				}
 			}
+			must(t, b.Flush(t.Context())) // the ledger's table is there
 		}
 		var writers, others sync.WaitGroup
 		stop := make(chan struct{})

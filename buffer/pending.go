@@ -8,7 +8,7 @@ import (
 
 // Pending is what the buffer holds for one row. To read a row with what is pending: first call Buffer.Pending, then read
 // the row and the ledger's applied LSN (Buffer.Node, Lane.String) in one statement or snapshot, then ask Above. In this order the
-// result is exact and never goes back.
+// result is exact and never goes back. A ledger row, or table, that is not there yet means applied 0.
 type Pending struct {
 	steps   []pendingStep // of successive batches
 	missing Missing
