@@ -226,7 +226,7 @@ func TestMistakes(t *testing.T) {
 // TestQueryIsAValue: conditions of one query never get into another that was made from the same base.
 func TestQueryIsAValue(t *testing.T) {
 	r := record(t)
-	base := DB("posts").Where("tenant", 1).Order("id").Select("id")
+	base := DB("posts").Where("x", 1).Where("y", 2).Where("z", 3).Order("x", "y", "z").Select("x", "y", "z") // room for a fourth in each list
 	one := base.Where("a", 1).Order("a").Select("a")
 	two := base.Where("b", 2).Order("b").Select("b")
 	three := base.OrWhere("c", 3)
