@@ -142,7 +142,7 @@ func (c *Conn) Data() []byte {
 // shut closes locally, politely.
 func (c *Conn) shut(code int, reason string) error {
 	c.mu.Lock()
-	if c.closeQueued || c.State() != Open {
+	if c.closeQueued || c.State() >= Closing {
 		c.mu.Unlock()
 		return ErrClosed
 	}
@@ -191,7 +191,9 @@ func (c *Conn) failOrderly(code int, reason, answer string) {
 
 // endLocked moves to Closing and keeps the first reason.
 func (c *Conn) endLocked(code int, reason string) {
-	c.state.CompareAndSwap(int32(Open), int32(Closing))
+	if c.State() != Closed {
+		c.state.Store(int32(Closing))
+	}
 	if c.endCode == 0 {
 		c.endCode, c.endReason = code, reason
 	}
@@ -212,7 +214,7 @@ func (c *Conn) queueCloseLocked(code int, reason string) {
 	c.out.push(outFrame{b: encodeClose(code, reason), kind: closeFrame})
 	due := c.hub.wheel.now() + int64(closeTimeout)
 	c.closeBy = due
-	c.startFlushLocked()
+	c.startFlushLocked() // does nothing before the 101 is out
 	c.mu.Unlock()
 	c.hub.wheel.file(c, due)
 }

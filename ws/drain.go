@@ -21,9 +21,8 @@ func (h *Hub) Drain(ctx context.Context, code int, reason string) error {
 	if !validCode(code) {
 		return ErrInvalidCode
 	}
-	h.mu.Lock()
-	h.draining = true
-	h.mu.Unlock()
+	reason = cutReason(strings.ToValidUTF8(reason, "?"))
+	h.refuseNew(goodbye{code, reason})
 	for conns := h.all(); len(conns) > 0; conns = h.all() {
 		if err := closeAll(ctx, conns, code, reason); err != nil {
 			for _, c := range h.all() {
@@ -45,11 +44,10 @@ func (s *Scope) CloseAll(ctx context.Context, code int, reason string) error {
 // returned and all goroutines of the hub are gone. A second Close waits for the first.
 func (h *Hub) Close() {
 	h.closeOnce.Do(func() {
-		h.mu.Lock()
-		h.draining = true
-		h.mu.Unlock()
+		bye := goodbye{GoingAway, "the server is going down"}
+		h.refuseNew(bye)
 		for _, c := range h.all() {
-			_ = c.shut(GoingAway, "the server is going down") // closing already: what was wanted
+			_ = c.shut(bye.code, bye.reason) // closing already: what was wanted
 		}
 		h.live.Wait()
 		h.wheel.close()

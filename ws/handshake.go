@@ -132,8 +132,8 @@ func (e *HandshakeError) answer(w http.ResponseWriter) {
 	http.Error(w, e.Reason, e.Status)
 }
 
-// hijack takes the socket from net/http and writes the 101.
-func hijack(w http.ResponseWriter, h handshake) (net.Conn, *HandshakeError) {
+// hijack takes the socket from net/http.
+func hijack(w http.ResponseWriter) (net.Conn, *HandshakeError) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		bad := &HandshakeError{Status: http.StatusInternalServerError, Reason: "this server cannot hand over its connections", Err: err}
@@ -144,10 +144,6 @@ func hijack(w http.ResponseWriter, h handshake) (net.Conn, *HandshakeError) {
 		bad := refuse(http.StatusBadRequest, "data came before the handshake was answered")
 		writeEarly(conn, bad)
 		return nil, bad
-	}
-	if err := writeSwitch(conn, w.Header(), h); err != nil {
-		_ = conn.Close() // the peer is gone
-		return nil, &HandshakeError{Status: http.StatusBadRequest, Reason: "the peer went away", Err: err}
 	}
 	return conn, nil
 }

@@ -20,7 +20,7 @@ type Hub struct {
 	scopes   map[string]*scope
 	counts   map[string]int // connections for each key of a limit
 	conns    int
-	draining bool // upgrades are refused
+	draining *goodbye // not nil: upgrades are refused
 
 	closeOnce sync.Once
 }
@@ -52,14 +52,21 @@ func (h *Hub) Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn,
 	if bad != nil {
 		return nil, h.refused(w, bad)
 	}
-	conn, bad := hijack(w, hs)
+	conn, bad := hijack(w)
 	if bad != nil {
 		h.stat.refused.Add(1)
 		h.release(keys)
 		h.live.Done()
 		return nil, bad
 	}
-	return h.begin(conn, hs, o, keys), nil
+	c := h.admit(conn, hs, o, keys)
+	if err := writeSwitch(conn, w.Header(), hs); err != nil {
+		h.stat.refused.Add(1)
+		c.stillborn()
+		return nil, &HandshakeError{Status: http.StatusBadRequest, Reason: "the peer went away", Err: err}
+	}
+	c.begin()
+	return c, nil
 }
 
 func (h *Hub) refused(w http.ResponseWriter, bad *HandshakeError) error {
@@ -73,7 +80,7 @@ func (h *Hub) reserve(r *http.Request, o *Options) ([]string, *HandshakeError) {
 	limits := append([]Limit{{Key: "address " + addressKey(r, o), Max: h.cfg.MaxConnsPerAddress}}, o.Limits...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.draining {
+	if h.draining != nil {
 		return nil, &HandshakeError{http.StatusServiceUnavailable, "the server is going down: try again", ErrClosed}
 	}
 	if h.conns >= h.cfg.MaxConns {
@@ -134,11 +141,12 @@ func addressKey(r *http.Request, o *Options) string {
 	return addr.String()
 }
 
-// begin makes the connection and sets it going.
-func (h *Hub) begin(conn net.Conn, hs handshake, o Options, keys []string) *Conn {
+// admit makes the connection and lets others find it: whoever has seen the 101 is reached by every broadcast. Until begin,
+// what is sent waits in the queue.
+func (h *Hub) admit(conn net.Conn, hs handshake, o Options, keys []string) *Conn {
 	now := h.wheel.now()
 	o.Limits, o.Origins, o.Subprotocols = nil, nil, nil
-	c := &Conn{hub: h, opts: o, id: newID(), proto: hs.subprotocol, net: conn, raw: newRawWriter(conn), keys: keys}
+	c := &Conn{hub: h, opts: o, id: newID(), proto: hs.subprotocol, net: conn, raw: newRawWriter(conn), keys: keys, writing: true}
 	c.space.L = &c.mu
 	c.deflate = hs.extensions != ""
 	c.decoder.maxBytes, c.decoder.deflate = o.MaxMessageBytes, c.deflate
@@ -147,18 +155,47 @@ func (h *Hub) begin(conn net.Conn, hs handshake, o Options, keys []string) *Conn
 	c.controls = rate(float64(o.ControlsPerSecond), 4, now)
 	c.lastRead.Store(now)
 	c.lastMessage.Store(now)
-	c.state.Store(int32(Open))
-	draining := h.add(c)
-	h.stat.opened.Add(1)
-	c.mu.Lock()
-	c.callLocked(call{kind: callOpen})
-	c.mu.Unlock()
-	h.wheel.file(c, now+min(int64(o.PingInterval), int64(o.IdleTimeout)))
-	go c.read()
-	if draining {
-		_ = c.shut(GoingAway, "the server is going down") // closing already: what was wanted
-	}
+	h.add(c)
 	return c
+}
+
+// begin sets a connection going whose 101 has been written.
+func (c *Conn) begin() {
+	c.hub.stat.opened.Add(1)
+	c.mu.Lock()
+	c.state.CompareAndSwap(int32(Connecting), int32(Open))
+	c.callLocked(call{kind: callOpen})
+	c.writing = false
+	if c.out.len() > 0 {
+		c.startFlushLocked()
+	}
+	c.mu.Unlock()
+	c.hub.wheel.file(c, c.hub.wheel.now()+min(int64(c.opts.PingInterval), int64(c.opts.IdleTimeout)))
+	go c.read()
+	if bye := c.hub.saysGoodbye(); bye != nil {
+		_ = c.shut(bye.code, bye.reason) // closing already: what was wanted
+	}
+}
+
+// goodbye is what a hub that is being drained tells everyone.
+type goodbye struct {
+	code   int
+	reason string
+}
+
+func (h *Hub) saysGoodbye() *goodbye {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.draining
+}
+
+// refuseNew is the first step of ending; the first call decides what is said.
+func (h *Hub) refuseNew(bye goodbye) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining == nil {
+		h.draining = &bye
+	}
 }
 
 // rate is a bucket with a burst of some seconds' worth, or none at all.
@@ -169,8 +206,7 @@ func rate(perSecond, seconds float64, now int64) bucket {
 	return newBucket(perSecond, perSecond*seconds, now)
 }
 
-// add puts c into its scope and reports whether the hub is being drained.
-func (h *Hub) add(c *Conn) bool {
+func (h *Hub) add(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sc := h.scopes[c.opts.Scope]
@@ -180,7 +216,6 @@ func (h *Hub) add(c *Conn) bool {
 	}
 	c.scope = sc
 	sc.add(c)
-	return h.draining
 }
 
 func (h *Hub) remove(c *Conn) {

@@ -103,6 +103,20 @@ func (c *Conn) stop(code int, reason string) {
 	c.failOrderly(code, reason, reason)
 }
 
+// stillborn ends a connection whose 101 could not be written. No handler has heard of it.
+func (c *Conn) stillborn() {
+	closeHard(c.net)
+	c.hub.wheel.retire(c)
+	c.hub.remove(c)
+	c.mu.Lock()
+	c.endLocked(AbnormalClosure, "the peer went away before the handshake was answered")
+	c.state.Store(int32(Closed))
+	c.closeQueued = true
+	c.out.reset()
+	c.mu.Unlock()
+	c.retire()
+}
+
 // bury is called once, when the socket has ended: it leaves the rooms and makes Close the handler's last event.
 func (c *Conn) bury(err error) {
 	_ = c.net.Close() // read has ended: nothing to lose
