@@ -25,6 +25,10 @@ type Config struct {
 	CacheDir string
 	// Interpreter runs guests without compiling them: slow, but on every CPU.
 	Interpreter bool
+	// CompileWorkers is how many goroutines compile the functions of one module; 0 means 1. With more than one, a fault in
+	// the compiler that a hostile module finds ends the process; with one it is a [*CompileError]. Use more where the
+	// plugins are your own.
+	CompileWorkers int
 
 	// reset forces a way to restore memory, for tests.
 	reset resetMode

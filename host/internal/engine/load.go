@@ -10,6 +10,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/odac-run/odachost/host/internal/instrument"
 )
@@ -91,14 +92,14 @@ func (p *Program) compile(ctx context.Context, wasm []byte) (err error) {
 		return fmt.Errorf("engine: waiting for another load of the same module: %w", err)
 	}
 	defer unlock()
-	// A fault in the compiler is one module's misfortune. This is also why it has one worker: a panic in another
-	// goroutine could not be caught.
+	// A fault in the compiler is one module's misfortune.
 	defer func() {
 		if r := recover(); r != nil {
 			err = &CompileError{Offset: -1, Err: fmt.Errorf("the compiler failed: %v", r)}
 		}
 	}()
-	if p.code, err = p.runtime.CompileModule(context.Background(), wasm); err != nil {
+	workers := experimental.WithCompilationWorkers(context.Background(), p.engine.cfg.CompileWorkers)
+	if p.code, err = p.runtime.CompileModule(workers, wasm); err != nil {
 		return compileError(err)
 	}
 	return nil

@@ -240,7 +240,7 @@ const (
 	weightCall      = 72 // with what an unmetered leaf may cost
 	weightDivide    = 4
 	weightBulk      = 128  // at most bulkInline bytes
-	weightBulkChunk = 2048 // at most bulkChunk bytes
+	weightBulkChunk = 8192 // at most bulkChunk bytes
 	weightTable     = 4096
 	weightGrow      = 1024
 )
