@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ func BenchmarkEcho(b *testing.B) {
 			}
 			var left atomic.Int64
 			left.Store(int64(b.N))
+			cpu := cpuSeconds()
 			b.ResetTimer()
 			var wg sync.WaitGroup
 			for _, p := range peers {
@@ -41,6 +43,52 @@ func BenchmarkEcho(b *testing.B) {
 			}
 			wg.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+			b.ReportMetric((cpuSeconds()-cpu)*1e6/float64(b.N), "cpu-us/msg")
+		})
+	}
+}
+
+// BenchmarkBareEcho is the same client against sockets that send back what they read: what the kernel and the client cost.
+func BenchmarkBareEcho(b *testing.B) {
+	for _, inFlight := range []int{1, 16} {
+		b.Run(fmt.Sprintf("inflight=%d", inFlight), func(b *testing.B) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			b.Cleanup(func() { _ = ln.Close(); wg.Wait() })
+			wg.Go(func() {
+				for {
+					c, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					wg.Go(func() { _, _ = io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}); _ = c.Close() })
+				}
+			})
+			out := bytes.Repeat([]byte("x"), 66*inFlight)
+			cpu := cpuSeconds()
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var clients sync.WaitGroup
+			for range 16 {
+				c, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					b.Fatal(err)
+				}
+				clients.Go(func() {
+					in := make([]byte, len(out))
+					for left.Add(-int64(inFlight)) > -int64(inFlight) {
+						_, _ = c.Write(out)
+						_, _ = io.ReadFull(c, in)
+					}
+					_ = c.Close()
+				})
+			}
+			clients.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+			b.ReportMetric((cpuSeconds()-cpu)*1e6/float64(b.N), "cpu-us/msg")
 		})
 	}
 }
@@ -74,7 +122,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for _, burst := range []int{50} {
 		target.Store(int64(burst * 66))
 		b.ResetTimer()
-		n := 0
+		cpu, n := cpuSeconds(), 0
 		for b.Loop() {
 			if _, err := s.scope().Broadcast(Room{}, m); err != nil {
 				b.Fatal(err)
@@ -86,6 +134,7 @@ func BenchmarkFanOut(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(n*members)/b.Elapsed().Seconds(), "deliveries/s")
+		b.ReportMetric((cpuSeconds()-cpu)*1e6/float64(n*members), "cpu-us/delivery")
 	}
 }
 

@@ -18,8 +18,10 @@ func (b *bucket) take(n float64, now int64) bool {
 	if b.perSecond == 0 {
 		return true
 	}
-	b.tokens = min(b.burst, b.tokens+float64(now-b.last)/1e9*b.perSecond)
-	b.last = now
+	if now > b.last {
+		b.tokens = min(b.burst, b.tokens+float64(now-b.last)/1e9*b.perSecond)
+		b.last = now
+	}
 	if b.tokens <= 0 {
 		return false
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -179,6 +181,32 @@ func TestRoomOrder(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTLS(t *testing.T) {
+	rec := newRecorder()
+	hub := newHub(t, Config{})
+	h := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = hub.Upgrade(w, r, Options{Handler: rec, Scope: "s"})
+	}))
+	t.Cleanup(h.Close)
+	s := &server{t, hub, h, h.Listener.Addr().String()}
+	c, _, err := websocket.Dial(context.Background(), "wss://"+s.addr, &websocket.DialOptions{HTTPClient: h.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadLimit(-1)
+	rec.expect(t, "open")
+	big := strings.Repeat("s", 100_000)
+	s.write(c, websocket.MessageText, big)
+	if got := s.read(c); got != big {
+		t.Errorf("%d bytes came back", len(got))
+	}
+	receive(t, rec.events)
+	if err := c.Close(4000, "done"); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	rec.expect(t, "close 4000 done")
 }
 
 // TestPathWithoutDirectWrites takes the path of TLS and of systems that are not Unix.
