@@ -1,6 +1,6 @@
 package instrument
 
-// rewriteBodies writes the new bodies, and the helpers. It may add types.
+// rewriteBodies writes the new code section: the bodies and the helpers. It may add types.
 func (e *encoder) rewriteBodies() error {
 	size := 0
 	for i := range e.bodies {

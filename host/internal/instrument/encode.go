@@ -23,7 +23,9 @@ func (m *module) encode() ([]byte, error) {
 		s := &m.sections[i]
 		// The sections that must exist are made where they belong if the module has none.
 		if s.id != secCustom {
-			e.missing(added, sectionOrder[s.id])
+			if err := e.missing(added, sectionOrder[s.id]); err != nil {
+				return nil, err
+			}
 		}
 		added[s.id] = true
 		if err := e.section(s); err != nil {
@@ -33,8 +35,7 @@ func (m *module) encode() ([]byte, error) {
 			return nil, &Error{Offset: s.base, Reason: "too many loops and branches for the module's size", Limit: true}
 		}
 	}
-	e.missing(added, len(sectionOrder)+1)
-	return e.out, nil
+	return e.out, e.missing(added, len(sectionOrder)+1)
 }
 
 // encoder holds the indices of what is added.
@@ -84,19 +85,20 @@ func (e *encoder) helpers() int {
 }
 
 // missing writes the added sections that come before position order and that the module lacks.
-func (e *encoder) missing(done map[byte]bool, order int) {
+func (e *encoder) missing(done map[byte]bool, order int) error {
 	for _, id := range []byte{secType, secImport, secFunction, secGlobal, secExport, secCode} {
 		if sectionOrder[id] < order && !done[id] {
 			done[id] = true
 			if (id == secFunction || id == secCode) && e.helpers() == 0 {
 				continue
 			}
-			// An empty section: a vector of no items. Writing it cannot fail.
+			// A vector of no items.
 			if err := e.section(&section{id: id, body: []byte{0}}); err != nil {
-				panic(errInternal)
+				return err
 			}
 		}
 	}
+	return nil
 }
 
 func (e *encoder) section(s *section) error {
@@ -175,38 +177,31 @@ func (e *encoder) custom(r *reader, out []byte) ([]byte, bool) {
 
 // nameSection keeps the module's name and the functions', renumbered; locals and the like are for debuggers only.
 func (e *encoder) nameSection(r *reader, out []byte) []byte {
-	keep := len(out)
 	for r.more() {
 		id := r.byte()
 		sub := r.sub(r.u32())
+		var payload []byte
 		switch id {
 		case 0:
-			name := sub.name()
-			if sub.err != nil {
-				return out[:keep]
-			}
-			payload := appendName(nil, name)
-			out = append(appendU32(append(out, 0), uint32(len(payload))), payload...)
+			payload = appendName(nil, sub.name())
 		case 1:
 			n := sub.count("function names", e.limits.Functions*2)
-			payload := appendU32(make([]byte, 0, len(sub.b)+len(sub.b)/8), uint32(n))
+			payload = appendU32(make([]byte, 0, len(sub.b)+len(sub.b)/8), uint32(n))
 			for range n {
 				f := sub.u32()
-				name := sub.name()
-				payload = appendName(appendU32(payload, e.shift(f)), name)
+				payload = appendName(appendU32(payload, e.shift(f)), sub.name())
 			}
-			if sub.err != nil {
-				return out[:keep]
-			}
-			out = append(appendU32(append(out, 1), uint32(len(payload))), payload...)
+		default:
+			continue
 		}
-		if sub.err != nil || r.err != nil {
-			break
+		sub.done("the names")
+		if sub.err != nil {
+			r.err = sub.err
+			return nil
 		}
-		keep = len(out)
+		out = append(appendU32(append(out, id), uint32(len(payload))), payload...)
 	}
-	r.err = nil
-	return out[:keep]
+	return out
 }
 
 // typeSection writes the types and the added ones.

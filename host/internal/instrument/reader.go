@@ -1,7 +1,6 @@
 package instrument
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -229,5 +228,3 @@ func appendS32(b []byte, v int32) []byte {
 func appendName(b []byte, s string) []byte {
 	return append(appendU32(b, uint32(len(s))), s...)
 }
-
-var errInternal = errors.New("instrument: internal error")

@@ -203,8 +203,7 @@ func (w *rewriter) mark(bits int32) {
 	w.out = appendU32(append(w.out, opGlobalSet), w.state)
 }
 
-// target returns the frame of a label of the original body; pending is how many frames are open that are not yet in
-// w.frames, which is none.
+// target returns the frame of a label of the original body.
 func (w *rewriter) target(r *reader, label uint32) *frame {
 	if int64(label) >= int64(len(w.frames)) {
 		r.failAt(w.in.start, "unknown label")
