@@ -66,6 +66,7 @@ type EventKind uint32
 
 // The kinds of event. Numbers never change meaning.
 const (
+	EventWarm          EventKind = 0 // nothing -> nothing; before the image is taken, so that it is that of a plugin that has served
 	EventHTTP          EventKind = 1 // HTTPRequest -> HTTPResponse
 	EventSocketUpgrade EventKind = 2 // HTTPRequest -> HTTPResponse; 101 admits, anything else refuses the socket
 	EventSocketOpen    EventKind = 3 // SocketEvent -> nothing
@@ -78,6 +79,8 @@ const (
 // String names the kind as logs and metrics do.
 func (k EventKind) String() string {
 	switch k {
+	case EventWarm:
+		return "warm"
 	case EventHTTP:
 		return "http"
 	case EventSocketUpgrade:

@@ -126,7 +126,26 @@ func (r *revision) register(ctx context.Context, in *engine.Instance) error {
 	if _, err := r.registration.UnmarshalMsg(c.output); err != nil {
 		return fmt.Errorf("%s answered a malformed registration: %w: build the plugin with an SDK of ABI %d", abi.ExportRegister, err, abi.Version)
 	}
-	return r.checkRegistration()
+	if err := r.checkRegistration(); err != nil {
+		return err
+	}
+	return r.warmUp(ctx, in, c)
+}
+
+// warmEvents are enough for what a guest's runtime puts aside after an event to be at hand for the next.
+const warmEvents = 3
+
+// warmUp has the guest answer events that carry nothing, so that the image is that of a plugin that has served. What it
+// answers does not matter, that it lives on does.
+func (r *revision) warmUp(ctx context.Context, in *engine.Instance, c *call) error {
+	deadline, _ := ctx.Deadline()
+	for range warmEvents {
+		c.input = c.input[:0]
+		if _, err := in.Call(ctx, c, deadline, abi.ExportEvent, uint64(abi.EventWarm), 0); err != nil {
+			return fmt.Errorf("%s of kind %s: %w", abi.ExportEvent, abi.EventWarm, err)
+		}
+	}
+	return nil
 }
 
 func (r *revision) checkRegistration() error {

@@ -19,6 +19,7 @@ func odacRegister(size int32) int32 {
 
 //go:wasmexport odac_event
 func odacEvent(kind, size int32) int32 {
+	stretch()
 	msg, errno := wire.Input(int(size))
 	w := buffers.Get().(*writer)
 	if errno == abi.ErrnoOK {
