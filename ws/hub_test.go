@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -308,7 +309,7 @@ func TestBackPressure(t *testing.T) {
 	var got []string
 	done := make(chan struct{})
 	s := serve(t, Config{}, Options{
-		PendingMessages: 4, PongTimeout: time.Millisecond, PingInterval: time.Millisecond,
+		PendingMessages: 4,
 		Handler: funcs{
 			message: func(_ *Conn, m Message) { <-gate; got = append(got, string(m.Data)) },
 			close:   func(*Conn, int, string) { close(done) },
@@ -372,6 +373,79 @@ func TestHeartbeat(t *testing.T) {
 		p.expect("88 4000", "EOF")
 		rec.expect(t, "close 4000 x")
 	})
+}
+
+// TestHeartbeatWhileReadsPause: who cannot be heard is not declared dead.
+func TestHeartbeatWhileReadsPause(t *testing.T) {
+	s := serve(t, Config{}, Options{})
+	p := s.upgraded("")
+	eventually(t, "it is in", func() bool { return s.scope().Count(Room{}) == 1 })
+	c := s.scope().Conns()[0]
+	_ = p.Close()
+	eventually(t, "it is gone", func() bool { return c.State() == Closed }) // and the wheel lets it alone
+	c.pinged = c.lastRead.Load() + 1
+	late := c.pinged + int64(time.Hour)
+	if next, alive := c.heartbeat(late, true); !alive || next <= late {
+		t.Errorf("paused: alive %v, next look after %v", alive, time.Duration(next-late))
+	}
+	if _, alive := c.heartbeat(late, false); alive {
+		t.Error("an hour without a pong, and alive")
+	}
+}
+
+// TestAnswerAfterHalfClose: a peer that closes and shuts its side at once still gets what its messages deserve.
+func TestAnswerAfterHalfClose(t *testing.T) {
+	gate := make(chan struct{})
+	s := serve(t, Config{}, Options{Handler: funcs{message: func(c *Conn, m Message) {
+		if string(m.Data) == "wait" {
+			<-gate
+		}
+		_ = c.Send(m)
+	}}})
+	p, other := s.upgraded(""), s.upgraded("")
+	p.send(join(frame(finText, "wait"), bye))
+	if err := p.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 { // time enough for the server to see the end
+		other.send(frame(finText, "x"))
+		other.expect("81 x")
+	}
+	close(gate)
+	p.expect("81 wait", "88 1000", "EOF")
+}
+
+// TestNothingAfterAPanic: what waits behind the message that broke the handler is not handled.
+func TestNothingAfterAPanic(t *testing.T) {
+	gate := make(chan struct{})
+	events := make(chan string, 10)
+	s := serve(t, Config{}, Options{Handler: funcs{
+		message: func(_ *Conn, m Message) {
+			events <- string(m.Data)
+			<-gate
+			panic("broken")
+		},
+		close: func(_ *Conn, code int, _ string) { events <- itoa(code) },
+	}})
+	p := s.upgraded("")
+	p.send(join(frame(finText, "first"), frame(finText, "second"), frame(finText, "third")))
+	eventually(t, "two wait", func() bool {
+		conns := s.scope().Conns()
+		if len(conns) == 0 {
+			return false
+		}
+		conns[0].mu.Lock()
+		defer conns[0].mu.Unlock()
+		return conns[0].inbox.len() == 2
+	})
+	close(gate)
+	p.expect("88 1011", "EOF")
+	_ = p.Close()
+	for _, want := range []string{"first", "1011"} {
+		if got := receive(t, events); got != want {
+			t.Errorf("handler saw %q, want %q", got, want)
+		}
+	}
 }
 
 func TestDrain(t *testing.T) {

@@ -154,7 +154,7 @@ func TestSendReportsTheFullQueue(t *testing.T) {
 
 // TestRoomOrder: all members of a room see broadcasts of several senders in one order.
 func TestRoomOrder(t *testing.T) {
-	const senders, each, members = 4, 200, 8
+	const senders, each, members = 4, 100, 100
 	s := serve(t, Config{}, Options{})
 	clients := make([]*websocket.Conn, members)
 	for i := range clients {
