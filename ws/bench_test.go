@@ -98,6 +98,7 @@ func BenchmarkFanOut(b *testing.B) {
 	const members = 1000
 	s := serve(b, Config{MaxConnsPerAddress: -1}, Options{})
 	var wg sync.WaitGroup
+	b.Cleanup(wg.Wait)
 	arrived := make(chan struct{}, members)
 	var target atomic.Int64
 	for range members {
@@ -116,7 +117,7 @@ func BenchmarkFanOut(b *testing.B) {
 				}
 			}
 		})
-		b.Cleanup(func() { _ = p.Close(); wg.Wait() })
+		b.Cleanup(func() { _ = p.Close() })
 	}
 	m := Message{Binary, bytes.Repeat([]byte("x"), 64)}
 	for _, burst := range []int{50} {

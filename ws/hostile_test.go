@@ -17,7 +17,7 @@ func (p *peer) reset() {
 	_ = p.Close()
 }
 
-func descriptors(t *testing.T) int {
+func descriptors() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return 0 // no such count on this system: only goroutines are compared
@@ -129,7 +129,7 @@ func TestHostileClients(t *testing.T) {
 			p.reset()
 		},
 	}
-	fds, goroutines := descriptors(t), runtime.NumGoroutine()
+	fds, goroutines := descriptors(), runtime.NumGoroutine()
 	for range 3 {
 		var wg sync.WaitGroup
 		for name, play := range clients {
@@ -153,7 +153,7 @@ func TestHostileClients(t *testing.T) {
 	eventually(t, "all are gone", func() bool { st := s.hub.Stat(); return st.Conns == 0 && opens.Load() == closes.Load() })
 	eventually(t, "goroutines and descriptors are back", func() bool {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-		return runtime.NumGoroutine() <= goroutines && descriptors(t) <= fds
+		return runtime.NumGoroutine() <= goroutines && descriptors() <= fds
 	})
 	if opens.Load() == 0 || s.hub.Stat().Panics == 0 {
 		t.Errorf("%d opens, %d panics: the test proves nothing", opens.Load(), s.hub.Stat().Panics)
