@@ -102,7 +102,7 @@ fmt: $(LINT) ## format the code
 
 .PHONY: bench
 bench: ## measure: prints figure lines (SUITE=main)
-	@cd bench && $(GO) run . -suite=$(SUITE)
+	@cd bench && $(GO) run . $(SUITE)
 
 .PHONY: clean
 clean: ## remove what was built (the tools stay: they take minutes)
