@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strconv"
 
 	"github.com/odac-run/odachost/plugins"
@@ -22,7 +21,10 @@ type Client struct{ http http.Client }
 
 // Dial finds the host that runs on a data folder; ok is false when none answers.
 func Dial(ctx context.Context, dataDir string) (c *Client, ok bool) {
-	path := filepath.Join(dataDir, SocketName)
+	path, err := socketPath(dataDir)
+	if err != nil {
+		return nil, false // no host listens there either
+	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
@@ -34,7 +36,7 @@ func Dial(ctx context.Context, dataDir string) (c *Client, ok bool) {
 	return &Client{http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}, true
 }
 
-// Deploy sends a bundle and reports the steps as they happen.
+// Deploy sends a bundle and reports the steps as they happen; step may be nil.
 func (c *Client) Deploy(ctx context.Context, bundle []byte, d Deploy, step func(string)) (plugins.Deployment, error) {
 	q := url.Values{
 		"tenant": {d.Tenant}, "name": {d.Name}, "by": {d.By}, "note": {d.Note}, "plan": {d.ApprovePlan}, "approve": {strconv.FormatBool(d.Approve)},
@@ -57,7 +59,9 @@ func (c *Client) Deploy(ctx context.Context, bundle []byte, d Deploy, step func(
 		case e.Deployment != nil:
 			return *e.Deployment, nil
 		}
-		step(e.Step)
+		if step != nil {
+			step(e.Step)
+		}
 	}
 	return plugins.Deployment{}, errors.Join(errors.New("the host went away before the deployment was done"), lines.Err())
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/odac-run/odachost/migrate"
 	"github.com/odac-run/odachost/plugins"
 )
 
@@ -49,6 +50,15 @@ type History struct {
 	At                                time.Time
 }
 
+// HistoryOf is a deployment's history as it crosses the socket.
+func HistoryOf(entries []plugins.Entry) []History {
+	list := make([]History, 0, len(entries))
+	for _, e := range entries {
+		list = append(list, History{Seq: e.Seq, Action: string(e.Action), Version: e.Version, Digest: string(e.Digest), By: e.By, Note: e.Note, At: e.At})
+	}
+	return list
+}
+
 // Migration is the answer of GET and POST /v1/migrate.
 type Migration struct {
 	Database string
@@ -63,11 +73,19 @@ type Error struct {
 	Text string `json:"text"`
 	// Approval is set when the caller has to approve new capabilities.
 	Approval bool `json:"approval,omitempty"`
+	// Plan is the hash of a migration plan that the caller has to approve.
+	Plan string `json:"plan,omitempty"`
 }
 
 // Error is the text.
 func (e *Error) Error() string { return e.Text }
 
-func errorOf(err error) *Error {
-	return &Error{Text: err.Error(), Approval: errors.Is(err, plugins.ErrApproval)}
+// ErrorOf is an error as it crosses the socket.
+func ErrorOf(err error) *Error {
+	e := &Error{Text: err.Error(), Approval: errors.Is(err, plugins.ErrApproval)}
+	var plan *migrate.ApprovalError
+	if errors.As(err, &plan) {
+		e.Plan = plan.Hash
+	}
+	return e
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -35,7 +36,10 @@ func Handler(h *host.Host) http.Handler {
 // Listen opens the socket in the data folder, 0600. A socket that a killed host left is replaced: the caller holds the
 // data folder's lock.
 func Listen(dataDir string) (net.Listener, error) {
-	path := filepath.Join(dataDir, SocketName)
+	path, err := socketPath(dataDir)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -49,6 +53,25 @@ func Listen(dataDir string) (net.Listener, error) {
 	return l, nil
 }
 
+// maxSocketPath is what every system takes for the name of a Unix socket: macOS has room for 103 bytes.
+const maxSocketPath = 103
+
+// socketPath is the socket's name, relative where the absolute one is too long for the system.
+func socketPath(dataDir string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dataDir, SocketName))
+	if err != nil || len(path) <= maxSocketPath {
+		return path, err
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	if relative, err := filepath.Rel(wd, path); err == nil && len(relative) <= maxSocketPath {
+		return relative, nil
+	}
+	return "", fmt.Errorf("the path %s has %d bytes, and a socket's may have %d: choose a shorter data folder, or start from one above it", path, len(path), maxSocketPath)
+}
+
 type server struct{ host *host.Host }
 
 func (s *server) deploy(w http.ResponseWriter, r *http.Request) {
@@ -58,12 +81,12 @@ func (s *server) deploy(w http.ResponseWriter, r *http.Request) {
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBundle))
 	if err != nil {
-		send(Event{Error: errorOf(err)})
+		send(Event{Error: ErrorOf(err)})
 		return
 	}
 	bundle, err := plugins.Open(data)
 	if err != nil {
-		send(Event{Error: errorOf(err)})
+		send(Event{Error: ErrorOf(err)})
 		return
 	}
 	q := r.URL.Query()
@@ -73,7 +96,7 @@ func (s *server) deploy(w http.ResponseWriter, r *http.Request) {
 		Progress: func(step string) { send(Event{Step: step}) },
 	})
 	if err != nil {
-		send(Event{Error: errorOf(err)})
+		send(Event{Error: ErrorOf(err)})
 		return
 	}
 	send(Event{Deployment: &record})
@@ -132,11 +155,7 @@ func (s *server) plugins(w http.ResponseWriter, _ *http.Request) {
 
 func (s *server) history(w http.ResponseWriter, r *http.Request) {
 	entries, err := s.host.Store().History(r.PathValue("tenant"), r.PathValue("plugin"))
-	list := []History{}
-	for _, e := range entries {
-		list = append(list, History{Seq: e.Seq, Action: string(e.Action), Version: e.Version, Digest: string(e.Digest), By: e.By, Note: e.Note, At: e.At})
-	}
-	answer(w, list, err)
+	answer(w, HistoryOf(entries), err)
 }
 
 func (s *server) migrate(w http.ResponseWriter, r *http.Request) {
@@ -160,7 +179,7 @@ func read(w http.ResponseWriter, r *http.Request, into any) bool {
 func answer(w http.ResponseWriter, v any, err error) {
 	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		v = errorOf(err)
+		v = ErrorOf(err)
 	}
 	_ = json.NewEncoder(w).Encode(v)
 }

@@ -2,19 +2,22 @@ package cli
 
 import (
 	"errors"
-	"os"
+	"fmt"
 	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/odac-run/odachost/cmd/odachost/internal/build"
 	"github.com/odac-run/odachost/plugins"
-	"github.com/spf13/cobra"
 )
 
 func newCommand(s *streams) *cobra.Command {
-	return &cobra.Command{
+	var source string
+	c := &cobra.Command{
 		Use:   "new FOLDER",
 		Short: "Make a new plugin's folder",
-		Args:  exactArgs(1),
+		Args:  args(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := filepath.Clean(args[0])
 			absolute, err := filepath.Abs(dir)
@@ -22,19 +25,24 @@ func newCommand(s *streams) *cobra.Command {
 				return err
 			}
 			name := filepath.Base(absolute)
-			if _, err := plugins.ParseManifest("plugin.yaml", []byte("name: "+name+"\nversion: 0.1.0\n")); err != nil {
-				return usageError{errors.New("the folder's name is the plugin's: " + name + " has to start with a letter and consist of lower-case letters, digits and dashes")}
+			if _, err := plugins.ParseManifest(plugins.ManifestName, []byte("name: "+name+"\nversion: 0.1.0\n")); err != nil {
+				return usageError{fmt.Errorf("the plugin is named after its folder, and %q is not a name: use lower-case letters, digits and dashes, a letter first", name)}
 			}
 			step := s.console.Step("new %s", dir)
-			if err := build.New(c.Context(), dir, name); err != nil {
-				step.Fail(errors.New("failed"))
-				return err
+			if err := build.New(c.Context(), dir, name, source); err != nil {
+				return show(step, err)
 			}
 			step.Done()
-			s.console.Printf("next: cd %s && odachost dev", dir)
+			next := "odachost dev"
+			if dir != "." {
+				next = "cd " + dir + " && " + next
+			}
+			s.console.Printf("next: %s", next)
 			return nil
 		},
 	}
+	c.Flags().StringVar(&source, "source", "", "checkout of odachost to build against (default the one that made this binary)")
+	return c
 }
 
 func buildCommand(s *streams) *cobra.Command {
@@ -42,11 +50,11 @@ func buildCommand(s *streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build [FOLDER]",
 		Short: "Build a plugin into one .odac file",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  args(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir := "."
-			if len(args) == 1 {
-				dir = args[0]
+			dir := folderArg(args)
+			if !isFolder(dir) {
+				return errors.New(dir + " is not a folder: name the one with the plugin's plugin.yaml")
 			}
 			bundle, err := bundleOf(c.Context(), s, dir)
 			if err != nil {
@@ -54,13 +62,12 @@ func buildCommand(s *streams) *cobra.Command {
 			}
 			file := output
 			if file == "" {
-				file = filepath.Join(dir, bundle.Manifest().Name+".odac")
+				file = filepath.Join(dir, bundle.Manifest().Name+plugins.BundleExt)
 			}
-			if err := os.WriteFile(file, bundle.Bytes(), 0o644); err != nil {
+			if err := bundle.WriteFile(file); err != nil {
 				return err
 			}
-			s.console.Printf("%s  %s", file, bundle.Digest())
-			return nil
+			return s.println(file + "  " + strings.TrimSpace(string(bundle.Digest())))
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "file to write (default FOLDER/NAME.odac)")

@@ -1,12 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 
-	"github.com/odac-run/odachost/cmd/odachost/internal/admin"
-	"github.com/odac-run/odachost/cmd/odachost/internal/config"
-	"github.com/odac-run/odachost/host"
 	"github.com/spf13/cobra"
 )
 
@@ -15,7 +14,7 @@ func callCommand(s *streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "call PLUGIN FUNCTION [BODY]",
 		Short: "Call a function that a plugin offers; BODY - is standard input",
-		Args:  cobra.RangeArgs(2, 3),
+		Args:  args(2, 3),
 		RunE: func(c *cobra.Command, args []string) error {
 			var body []byte
 			if len(args) == 3 {
@@ -23,20 +22,24 @@ func callCommand(s *streams) *cobra.Command {
 				if args[2] == "-" {
 					var err error
 					if body, err = io.ReadAll(s.in); err != nil {
-						return err
+						return fmt.Errorf("read standard input: %w", err)
 					}
 				}
 			}
-			return withHost(c, s, func(ctx context.Context, client *admin.Client) error {
-				answer, err := client.Call(ctx, tenant, args[0], args[1], body)
-				if err == nil {
-					_, err = s.out.Write(answer)
+			return withHost(c, s, false, func(ctx context.Context, conn connection) error {
+				answer, err := conn.Call(ctx, tenant, args[0], args[1], body)
+				if err != nil {
+					return err
 				}
+				if isTerminal(s.out) && len(answer) > 0 && !bytes.HasSuffix(answer, []byte("\n")) {
+					answer = append(answer, '\n')
+				}
+				_, err = s.out.Write(answer)
 				return err
 			})
 		},
 	}
-	config.AddFlags(c.Flags())
-	c.Flags().StringVar(&tenant, "tenant", host.DefaultTenant, "tenant of the deployment")
+	addConfig(c)
+	addTenant(c, &tenant)
 	return c
 }

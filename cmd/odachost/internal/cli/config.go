@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"fmt"
+	"github.com/spf13/cobra"
 
 	"github.com/odac-run/odachost/cmd/odachost/internal/config"
 	"github.com/odac-run/odachost/internal/console"
-	"github.com/spf13/cobra"
 )
 
 func configCommand(s *streams) *cobra.Command {
@@ -13,7 +12,7 @@ func configCommand(s *streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Print the effective configuration with secrets hidden, or every key",
-		Args:  cobra.NoArgs,
+		Args:  args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			out := console.New(s.out)
 			if keys {
@@ -27,22 +26,24 @@ func configCommand(s *streams) *cobra.Command {
 			if _, err := l.Host(); err != nil {
 				return usageError{err}
 			}
-			var rows [][]string
-			for _, v := range l.Effective() {
+			values := l.Effective()
+			rows := make([][]string, 0, len(values))
+			for _, v := range values {
 				rows = append(rows, []string{v.Path, v.Text, v.From})
 			}
 			out.Table([]string{"KEY", "VALUE", "FROM"}, rows)
 			return nil
 		},
 	}
-	config.AddFlags(c.Flags())
+	addConfig(c)
 	c.Flags().BoolVar(&keys, "keys", false, "list every key with its type, default and meaning")
 	return c
 }
 
 func printKeys(out *console.Console) {
-	var rows [][]string
-	for _, k := range config.Keys() {
+	keys := config.Keys()
+	rows := make([][]string, 0, len(keys))
+	for _, k := range keys {
 		rows = append(rows, []string{k.Path, k.Kind(), k.Default, k.Env(), k.Doc})
 	}
 	out.Table([]string{"KEY", "TYPE", "DEFAULT", "ENVIRONMENT", "MEANING"}, rows)
@@ -52,10 +53,7 @@ func versionCommand(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(s.out, "odachost "+Version())
-			return err
-		},
+		Args:  args(0, 0),
+		RunE:  func(*cobra.Command, []string) error { return s.println("odachost " + Version()) },
 	}
 }

@@ -3,35 +3,31 @@ package cli
 import (
 	"context"
 	"errors"
-	"io/fs"
+	"fmt"
 	"path/filepath"
-	"strings"
-	"time"
 
-	"github.com/fsnotify/fsnotify"
-	"github.com/odac-run/odachost/cmd/odachost/internal/build"
+	"github.com/spf13/cobra"
+
+	"github.com/odac-run/odachost/cmd/odachost/internal/admin"
 	"github.com/odac-run/odachost/cmd/odachost/internal/config"
 	"github.com/odac-run/odachost/host"
 	"github.com/odac-run/odachost/plugins"
-	"github.com/spf13/cobra"
 )
 
 // devData is where dev keeps its data, below the plugin's folder.
 const devData = ".odac"
 
-// settle is how long the folder has to be quiet before it is built: editors write a file in several steps.
-const settle = 30 * time.Millisecond
-
 func devCommand(s *streams) *cobra.Command {
+	var also []string
 	c := &cobra.Command{
 		Use:   "dev [FOLDER]",
 		Short: "Serve a plugin and swap in each change as it is saved; data and sockets stay",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Dev builds the plugin in a folder, serves it, and builds and swaps it again whenever a file is saved there. What does
+not build or load is printed, and the version before serves on. The database is brought to the schema each time; it and
+all else that is kept lie in FOLDER/` + devData + `.`,
+		Args: args(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir := "."
-			if len(args) == 1 {
-				dir = args[0]
-			}
+			dir := folderArg(args)
 			l, err := load(c)
 			if err != nil {
 				return err
@@ -39,14 +35,15 @@ func devCommand(s *streams) *cobra.Command {
 			if l.From("data") == config.FromDefault {
 				l.Data = filepath.Join(dir, devData)
 			}
-			return dev(c.Context(), s, l, dir)
+			return dev(c.Context(), s, l, dir, also)
 		},
 	}
-	config.AddFlags(c.Flags())
+	addConfig(c, "listen", "log.level")
+	c.Flags().StringArrayVar(&also, "watch", nil, "another folder whose changes count (again for more), such as a package that go.mod replaces")
 	return c
 }
 
-func dev(ctx context.Context, s *streams, l *config.Loaded, dir string) (err error) {
+func dev(ctx context.Context, s *streams, l *config.Loaded, dir string, also []string) (err error) {
 	if _, err := plugins.ReadManifest(dir); err != nil {
 		return err
 	}
@@ -54,106 +51,77 @@ func dev(ctx context.Context, s *streams, l *config.Loaded, dir string) (err err
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
-	h, stop, err := open(ctx, l, newLogger(s, l))
+	defer listener.Close() //nolint:errcheck // Serve has closed it, or it never served
+	log, hush := newLogger(s, l, true)
+	hush(true)
+	h, stop, err := open(ctx, l, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	watcher, err := watch(dir)
+	w, err := newWatcher(append([]string{dir}, also...))
 	if err != nil {
 		return err
 	}
-	defer watcher.Close()
-	swap(ctx, s, h, dir)
-	printAddress(s, l, h, listener)
+	defer func() { err = errors.Join(err, w.Close()) }()
+	swap(ctx, s, h, l, dir, "build and load")
+	if ctx.Err() != nil {
+		return nil
+	}
+	greet(s, l, h, listener)
+	s.console.Printf("save a file, and it is swapped in; interrupt (Ctrl-C) to end")
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(ctx, listener) }()
+	go func() { served <- serveUntil(ctx, s, h, listener) }()
 	for {
 		select {
 		case err := <-served:
 			return err
-		case event := <-watcher.Events:
-			if changed(ctx, watcher, event) {
-				swap(ctx, s, h, dir)
+		case <-w.Changes():
+			if changed := w.Changed(); len(changed) > 0 {
+				swap(ctx, s, h, l, dir, describe(changed))
 			}
-		case err := <-watcher.Errors:
-			s.console.Printf("watch: %v", err)
 		}
 	}
+}
+
+// describe names the step after what was saved.
+func describe(changed []string) string {
+	if len(changed) == 1 {
+		return "swap in " + changed[0]
+	}
+	return fmt.Sprintf("swap in %s and %d more", changed[0], len(changed)-1)
 }
 
 // swap builds and deploys; what is wrong is printed, and the version before serves on.
-func swap(ctx context.Context, s *streams, h *host.Host, dir string) {
-	step := s.console.Step("build and swap")
-	began := time.Now()
-	err := build.Plugin(ctx, dir)
-	var bundle *plugins.Bundle
-	if err == nil {
-		bundle, err = plugins.Pack(dir)
-	}
-	if err == nil {
-		_, err = h.Deploy(ctx, bundle, host.DeployOptions{By: userName(), Note: "dev", Approve: true})
-	}
+func swap(ctx context.Context, s *streams, h *host.Host, l *config.Loaded, dir, what string) {
+	step := s.console.Step("%s", what)
+	bundle, err := buildBundle(ctx, dir)
 	if err != nil {
-		step.Fail(err)
+		step.Fail(interrupted(ctx, err))
 		return
 	}
-	step.Done(time.Since(began).Round(time.Millisecond).String())
-}
-
-// watch watches the folder and those below it, but for hidden ones.
-func watch(dir string) (*fsnotify.Watcher, error) {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
-	}
-	return watcher, addFolders(watcher, dir)
-}
-
-func addFolders(watcher *fsnotify.Watcher, dir string) error {
-	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case !entry.IsDir():
-			return nil
-		case path != dir && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules"):
-			return filepath.SkipDir
+	unchanged := false
+	_, err = h.Deploy(ctx, bundle, host.DeployOptions{By: userName(), Note: "dev", Approve: true, Progress: func(step string) { unchanged = unchanged || step == "unchanged" }})
+	switch {
+	case err != nil:
+		step.Fail(interrupted(ctx, err))
+		if plan := admin.ErrorOf(err).Plan; plan != "" {
+			s.console.Printf("to allow it: odachost deploy %s --data %s --approve-plan %s", dir, l.Data, plan)
 		}
-		return watcher.Add(path)
-	})
-}
-
-// changed takes the events of one save together and says whether any matters: what the build itself writes and what
-// editors leave beside a file does not.
-func changed(ctx context.Context, watcher *fsnotify.Watcher, event fsnotify.Event) bool {
-	matters := false
-	quiet := time.NewTimer(settle)
-	defer quiet.Stop()
-	for {
-		if !ignored(event) {
-			matters = true
-			if event.Has(fsnotify.Create) && isFolder(event.Name) {
-				_ = addFolders(watcher, event.Name)
-			}
-		}
-		quiet.Reset(settle)
-		select {
-		case event = <-watcher.Events:
-		case <-quiet.C:
-			return matters
-		case <-ctx.Done():
-			return false
-		}
+	case unchanged:
+		step.Done("the plugin is the same")
+	default:
+		step.Done()
 	}
 }
 
-func ignored(event fsnotify.Event) bool {
-	name := filepath.Base(event.Name)
-	return event.Op == fsnotify.Chmod || strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
-		strings.HasSuffix(name, ".wasm") || strings.HasSuffix(name, ".odac") || strings.HasSuffix(name, ".swp") || name == "4913"
+// interrupted is what became of a step that ctx ended.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return plain(err)
 }

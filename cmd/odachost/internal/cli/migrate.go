@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/odac-run/odachost/cmd/odachost/internal/admin"
-	"github.com/odac-run/odachost/cmd/odachost/internal/config"
-	"github.com/odac-run/odachost/host"
 	"github.com/spf13/cobra"
 )
 
 func migrateCommand(s *streams) *cobra.Command {
-	c := &cobra.Command{Use: "migrate", Short: "See and apply what a plugin's schema wants of its database", Args: cobra.NoArgs}
+	c := group("migrate", "See and apply what a plugin's schema wants of its database")
 	c.AddCommand(
 		migrateStep(s, "status", "Show the plan; write nothing", false),
 		migrateStep(s, "apply", "Apply the plan", true),
@@ -24,26 +21,34 @@ func migrateStep(s *streams, name, short string, apply bool) *cobra.Command {
 	c := &cobra.Command{
 		Use:   name + " PLUGIN",
 		Short: short,
-		Args:  exactArgs(1),
+		Args:  args(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withHost(c, s, func(ctx context.Context, client *admin.Client) error {
-				list, err := client.Migrate(ctx, tenant, args[0], apply, approve)
+			return withHost(c, s, false, func(ctx context.Context, conn connection) error {
+				list, err := conn.Migrate(ctx, tenant, args[0], apply, approve)
+				if err != nil {
+					return err
+				}
+				if len(list) == 0 {
+					return s.println(args[0] + " has no schema")
+				}
 				for _, m := range list {
+					what := m.Text
 					switch {
 					case m.Steps == 0:
-						fmt.Fprintf(s.out, "%s: nothing to do\n", m.Database)
+						what = "nothing to do\n"
 					case m.Applied:
-						fmt.Fprintf(s.out, "%s: applied %d steps\n%s", m.Database, m.Steps, m.Text)
-					default:
-						fmt.Fprintf(s.out, "%s: %d steps, plan %s\n%s", m.Database, m.Steps, m.Hash, m.Text)
+						what = "applied\n" + what
+					}
+					if _, err := fmt.Fprintf(s.out, "%s: %s", m.Database, what); err != nil {
+						return err
 					}
 				}
-				return err
+				return nil
 			})
 		},
 	}
-	config.AddFlags(c.Flags())
-	c.Flags().StringVar(&tenant, "tenant", host.DefaultTenant, "tenant of the deployment")
+	addConfig(c)
+	addTenant(c, &tenant)
 	if apply {
 		c.Flags().StringVar(&approve, "approve-plan", "", "hash of a plan with destructive steps to allow")
 	}

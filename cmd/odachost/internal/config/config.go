@@ -37,7 +37,7 @@ type Config struct {
 // Log is how the host speaks.
 type Log struct {
 	Level  string `key:"level" default:"info" doc:"debug, info, warn or error"`
-	Format string `key:"format" default:"auto" doc:"text, json, or auto: text on a terminal, json elsewhere"`
+	Format string `key:"format" default:"auto" doc:"json, text (key=value), or auto: lines for people on a terminal and under dev, json elsewhere"`
 }
 
 // HTTP bounds what a client may cost.

@@ -4,4 +4,4 @@
 // flag. docs/config.md is generated from it.
 package config
 
-//go:generate go test -run ^TestReference$ -update .
+//go:generate go test . -run ^TestReference$ -update

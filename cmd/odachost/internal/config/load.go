@@ -135,7 +135,7 @@ func readEnv(keys []Key, environ []string) (*koanf.Koanf, error) {
 	layer := koanf.New(".")
 	values := make(map[string]any)
 	provider := env.Provider(".", env.Opt{Prefix: "ODAC_", EnvironFunc: func() []string { return environ }, TransformFunc: func(name, value string) (string, any) {
-		if name == "ODAC_CONFIG" {
+		if name == "ODAC_CONFIG" || value == "" {
 			return "", nil
 		}
 		if path, ok := pathOf(keys, name); ok {

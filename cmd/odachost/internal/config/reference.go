@@ -16,7 +16,7 @@ A value is taken from the last of these places that has one:
 
 1. the default,
 2. the file ` + "`odachost.yaml`" + ` in the working folder, or the one that ` + "`--config`" + ` or ` + "`ODAC_CONFIG`" + ` names,
-3. the environment: ` + "`http.read_timeout`" + ` is ` + "`ODAC_HTTP_READ_TIMEOUT`" + `,
+3. the environment: ` + "`http.read_timeout`" + ` is ` + "`ODAC_HTTP_READ_TIMEOUT`" + `; an empty variable counts as none,
 4. a flag: ` + "`--http.read_timeout 10s`" + `. Keys with a ` + "`<name>`" + ` have none.
 
 ` + "`odachost config`" + ` prints what holds and where each value was written, with secrets hidden. An unknown key or a bad value is an
