@@ -48,6 +48,9 @@ type Config struct {
 	SocketIdleTimeout time.Duration
 	// PrivateHosts are the host names and addresses that plugins may fetch although they are not public.
 	PrivateHosts []string
+	// CompileWorkers compile one plugin in parallel. Default 1: a module that breaks the compiler then fails to load, with more
+	// it ends the process. Raise it for plugins of your own.
+	CompileWorkers int
 	// Interpreter runs plugins without compiling them.
 	Interpreter bool
 	// Version is what plugins are told about the host. Default "dev".

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tinylib/msgp/msgp"
+
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/host/internal/engine"
-	"github.com/tinylib/msgp/msgp"
 )
 
 // event brings one event to an instance of the revision and decodes what it answers into out (nil: nothing is

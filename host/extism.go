@@ -119,6 +119,6 @@ func extismModule(name string) engine.Module {
 		logAt("log_info", slog.LevelInfo),
 		logAt("log_warn", slog.LevelWarn),
 		logAt("log_error", slog.LevelError),
-		fn("get_log_level", nil, []engine.ValueType{i32}, func(c *call, stack []uint64) { stack[0] = 1 }),
+		fn("get_log_level", nil, []engine.ValueType{i32}, func(_ *call, stack []uint64) { stack[0] = 1 }),
 	}}
 }

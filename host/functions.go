@@ -1,10 +1,11 @@
 package host
 
 import (
+	"github.com/tinylib/msgp/msgp"
+
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/host/internal/engine"
 	"github.com/odac-run/odachost/plugins"
-	"github.com/tinylib/msgp/msgp"
 )
 
 // hostFunc is one host function: it reads req, appends its answer to resp and returns it, or an error that errnoOf

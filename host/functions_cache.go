@@ -5,10 +5,11 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/tinylib/msgp/msgp"
+
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/cache"
 	"github.com/odac-run/odachost/host/internal/engine"
-	"github.com/tinylib/msgp/msgp"
 )
 
 // odac:cache/v1: selects that are read through the cache. What is granted is what odac:db/v1 is granted.

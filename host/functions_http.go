@@ -13,9 +13,10 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/host/internal/engine"
-	"golang.org/x/net/http/httpguts"
 )
 
 // odac:http/v1: outbound requests to granted hosts. The grant is checked for the URL and for each redirect, the

@@ -15,12 +15,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/odac-run/odachost/buffer"
 	"github.com/odac-run/odachost/cache"
 	"github.com/odac-run/odachost/host/internal/engine"
 	"github.com/odac-run/odachost/plugins"
 	"github.com/odac-run/odachost/ws"
-	"golang.org/x/sync/semaphore"
 )
 
 // Host runs plugins. It is an http.Handler; Serve adds the limits of a public server. All methods may be called from
@@ -85,7 +86,7 @@ func (h *Host) open() (err error) {
 	}
 	h.fetcher = newFetcher(private)
 	h.schedules = newScheduler()
-	if h.engine, err = engine.New(engine.Config{CacheDir: h.config.CacheDir, Interpreter: h.config.Interpreter}); err != nil {
+	if h.engine, err = engine.New(engine.Config{CacheDir: h.config.CacheDir, Interpreter: h.config.Interpreter, CompileWorkers: h.config.CompileWorkers}); err != nil {
 		return err
 	}
 	if h.cache, err = cache.New(h.config.Cache); err != nil {

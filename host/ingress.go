@@ -13,10 +13,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/odac-run/odachost/abi"
-	"github.com/odac-run/odachost/ws"
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/netutil"
+
+	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/ws"
 )
 
 // Serve answers HTTP on l with the limits and timeouts of [Config] until ctx ends; then it drains: it refuses new

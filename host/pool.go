@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 // reused last in first out so that the rest can be let go.
 type pool struct {
 	program *engine.Program
+	log     *slog.Logger
 	fresh   bool          // restore the image after each call
 	wait    time.Duration // for an instance
 	tokens  chan struct{} // one for each instance in use
@@ -40,8 +42,8 @@ type PoolStat struct {
 // warmUses is after how many calls an instance whose memory stays is retired.
 const warmUses = 1 << 20
 
-func newPool(program *engine.Program, instances int64, wait time.Duration, fresh bool) *pool {
-	return &pool{program: program, fresh: fresh, wait: wait, tokens: make(chan struct{}, instances)}
+func newPool(program *engine.Program, instances int64, wait time.Duration, fresh bool, log *slog.Logger) *pool {
+	return &pool{program: program, log: log, fresh: fresh, wait: wait, tokens: make(chan struct{}, instances)}
 }
 
 // Acquire waits for an instance: until one is free, the queue time passed (ErrBusy), or ctx ended. patient waits for
@@ -122,11 +124,17 @@ func (p *pool) Release(in pooled) {
 
 // Discard closes an instance whose state cannot be trusted.
 func (p *pool) Discard(in pooled) {
-	in.Close()
+	p.free(in)
 	p.mu.Lock()
 	p.stat.Discarded++
 	p.mu.Unlock()
 	<-p.tokens
+}
+
+func (p *pool) free(in pooled) {
+	if err := in.Close(); err != nil {
+		p.log.Error("close instance", "error", err)
+	}
 }
 
 // Shrink closes instances that were idle since before, but for one.
@@ -140,7 +148,7 @@ func (p *pool) Shrink(before time.Time) {
 	p.idle = append(p.idle[:0], p.idle[n:]...)
 	p.mu.Unlock()
 	for _, in := range old {
-		in.Close()
+		p.free(in)
 	}
 }
 
@@ -151,7 +159,7 @@ func (p *pool) Close() {
 	p.idle, p.closed = nil, true
 	p.mu.Unlock()
 	for _, in := range old {
-		in.Close()
+		p.free(in)
 	}
 }
 

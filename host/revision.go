@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
+
+	"github.com/robfig/cron/v3"
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/host/internal/engine"
 	"github.com/odac-run/odachost/plugins"
-	"github.com/robfig/cron/v3"
 )
 
 // revision is a loaded bundle: compiled, linked to what it was granted, registered, its routes known. It is immutable
@@ -35,6 +37,7 @@ type revision struct {
 
 	program      *engine.Program
 	pool         *pool
+	registered   sync.Once
 	registration abi.Registration
 	mux          *http.ServeMux
 	sockets      map[string]uint32 // pattern to index in the registration
@@ -82,7 +85,7 @@ func (h *Host) load(ctx context.Context, d *deployment, b *plugins.Bundle) (*rev
 	if m.Isolation == plugins.IsolationSingle {
 		instances = 1
 	}
-	r.pool = newPool(r.program, instances, r.limits.QueueTime, m.Isolation == plugins.IsolationFresh)
+	r.pool = newPool(r.program, instances, r.limits.QueueTime, m.Isolation == plugins.IsolationFresh, r.log)
 	if err := r.buildMux(); err != nil {
 		r.close()
 		return nil, fmt.Errorf("host: plugin %s: %w", d.key.name, err)
@@ -123,10 +126,9 @@ func (r *revision) register(ctx context.Context, in *engine.Instance) error {
 	if abi.Errno(errno) != abi.ErrnoOK {
 		return fmt.Errorf("%s answered %s: %s", abi.ExportRegister, abi.Errno(errno).Kind(), c.output)
 	}
-	if _, err := r.registration.UnmarshalMsg(c.output); err != nil {
-		return fmt.Errorf("%s answered a malformed registration: %w: build the plugin with an SDK of ABI %d", abi.ExportRegister, err, abi.Version)
-	}
-	if err := r.checkRegistration(); err != nil {
+	// A module without an image registers in each of its instances: the first one's word holds.
+	r.registered.Do(func() { err = r.readRegistration(c.output) })
+	if err != nil {
 		return err
 	}
 	return r.warmUp(ctx, in, c)
@@ -148,8 +150,11 @@ func (r *revision) warmUp(ctx context.Context, in *engine.Instance, c *call) err
 	return nil
 }
 
-func (r *revision) checkRegistration() error {
+func (r *revision) readRegistration(msg []byte) error {
 	reg := &r.registration
+	if _, err := reg.UnmarshalMsg(msg); err != nil {
+		return fmt.Errorf("%s answered a malformed registration: %w: build the plugin with an SDK of ABI %d", abi.ExportRegister, err, abi.Version)
+	}
 	if reg.ABI != abi.Version {
 		return fmt.Errorf("the plugin speaks ABI %d (SDK %q), this host ABI %d: %s", reg.ABI, reg.SDK, abi.Version, newerOrOlder(reg.ABI))
 	}

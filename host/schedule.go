@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/odac-run/odachost/abi"
 	"github.com/robfig/cron/v3"
+
+	"github.com/odac-run/odachost/abi"
 )
 
 // scheduler runs the schedules of the serving revisions, in UTC. A run that is still going when the next is due makes

@@ -58,8 +58,7 @@ func testModule() Module {
 			<-c.Context().Done()
 		}},
 		{Name: "fail", Call: func(*Call, []uint64) {
-			var m map[string]int
-			m["x"] = 1
+			panic("a defect of the host")
 		}},
 	}}
 }

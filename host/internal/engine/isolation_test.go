@@ -31,8 +31,16 @@ func TestResetRestoresEverything(t *testing.T) {
 					export string
 					args   []uint64
 				}{
-					{"count", nil}, {"echo", []uint64{4096}}, {"garbage", []uint64{64}}, {"print", nil}, {"random", nil},
-					{"fault", nil}, {"exit", []uint64{1}}, {"spin", nil}, {"hostfail", nil}, {"allocate", []uint64{16}},
+					{"count", nil},
+					{"echo", []uint64{4096}},
+					{"garbage", []uint64{64}},
+					{"print", nil},
+					{"random", nil},
+					{"fault", nil},
+					{"exit", []uint64{1}},
+					{"spin", nil},
+					{"hostfail", nil},
+					{"allocate", []uint64{16}},
 				} {
 					_, _ = in.Call(t.Context(), &echoData{in: bytes.Repeat([]byte("secret "), 500)}, time.Now().Add(10*time.Millisecond), c.export, c.args...)
 					grew := in.MemoryBytes() != p.ImageBytes()

@@ -28,8 +28,12 @@ func TestLinkErrors(t *testing.T) {
 		t.Fatalf("error is %v, want a LinkError", err)
 	}
 	want := []MissingImport{
-		{"test:host/v1", "nop", SignatureDiffers}, {"test:host/v1", "later", NewerThanHost}, {"test:secret/v1", "read", NotGranted},
-		{wasiModule, "sched_nothing", NewerThanHost}, {wasiModule, "proc_exit", SignatureDiffers}, {"env", "memory", NotAFunction},
+		{"test:host/v1", "nop", SignatureDiffers},
+		{"test:host/v1", "later", NewerThanHost},
+		{"test:secret/v1", "read", NotGranted},
+		{wasiModule, "sched_nothing", NewerThanHost},
+		{wasiModule, "proc_exit", SignatureDiffers},
+		{"env", "memory", NotAFunction},
 	}
 	if !slices.Equal(link.Missing, want) {
 		t.Errorf("missing: %v\nwant:    %v", link.Missing, want)

@@ -40,7 +40,7 @@ func newMemories(mode resetMode) memories {
 			ms.mode = resetScan
 			return ms
 		}
-		f.Close()
+		_ = f.Close() // it was never read
 		ms.pagemap = nil
 	}
 	ms.mode = resetDrop
@@ -53,7 +53,7 @@ func (ms *mappedMemories) probe() error {
 	if err != nil {
 		return err
 	}
-	defer unix.Munmap(page)
+	defer func() { _ = unix.Munmap(page) }() // a probe's page
 	page[0] = 1
 	var regions [1]pageRegion
 	n, _, err := ms.written(page, regions[:])

@@ -4,9 +4,11 @@ package instrument
 const (
 	// Prefix of everything added.
 	Prefix = "odac:engine/"
-	// TickModule and TickName name the added import, a function (balance i32) -> i32. The guest calls it when its budget is
-	// spent, with what is left of it, which is negative. It answers the next budget, or does not return.
-	TickModule, TickName = Prefix + "v1", "tick"
+	// TickModule is the module of the added import.
+	TickModule = Prefix + "v1"
+	// TickName is its function (balance i32) -> i32. The guest calls it when its budget is spent, with what is left of it,
+	// which is negative. It answers the next budget, or does not return.
+	TickName = "tick"
 	// StateExport is an exported mutable i32 global with the marks.
 	StateExport = Prefix + "state"
 	// StartExport is the export of what was the start function, which is no longer run at instantiation.

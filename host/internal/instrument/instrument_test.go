@@ -31,7 +31,7 @@ func TestTruncated(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := 0
-	for n := range len(wasm) {
+	for n := range wasm {
 		_, _, err := Module(wasm[:n], Limits{})
 		var at *Error
 		switch {

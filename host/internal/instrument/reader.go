@@ -156,7 +156,7 @@ func (r *reader) signed(bits int) int64 {
 
 // skipLEB skips an integer of at most max bytes, whose value does not matter here.
 func (r *reader) skipLEB(max int) {
-	for i := 0; i < max; i++ {
+	for range max {
 		if r.byte() < 0x80 {
 			return
 		}
