@@ -111,7 +111,7 @@ func (p *Program) initialise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }() // the image is taken: nobody needs it
 	if in.dirty {
 		// Tables or segments are not as instantiation leaves them, and cannot be copied: each instance starts from zero.
 		p.keepData()
