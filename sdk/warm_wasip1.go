@@ -33,8 +33,15 @@ func warm() {
 //
 //go:noinline
 func stretch() byte {
-	var frame [14 << 10]byte
+	if stretched == 0 {
+		return 0
+	}
+	var frame [14 << 10]byte // never reached: it is the size of the frame that counts
+	use(&frame)
 	return frame[stretched]
 }
+
+//go:noinline
+func use(frame *[14 << 10]byte) { frame[stretched] = 1 }
 
 var stretched int
