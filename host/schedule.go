@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -30,6 +31,8 @@ func timesOf(s abi.Schedule) (cron.Schedule, error) {
 	switch {
 	case s.Cron != "" && s.Every != 0:
 		return nil, fmt.Errorf("host: schedule %q has both an interval and a cron line: give one", s.Name)
+	case strings.Contains(s.Cron, "TZ="): // and the parser panics about one without a line
+		return nil, fmt.Errorf("host: schedule %q: cron line %q: schedules are in UTC: leave the time zone out", s.Name, s.Cron)
 	case s.Cron != "":
 		times, err := cron.ParseStandard(s.Cron)
 		if err != nil {
