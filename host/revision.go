@@ -121,7 +121,7 @@ func (r *revision) register(ctx context.Context, in *engine.Instance) error {
 	deadline, _ := ctx.Deadline()
 	errno, err := in.Call(ctx, c, deadline, abi.ExportRegister, uint64(len(c.input)))
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", abi.ExportRegister, err)
 	}
 	if abi.Errno(errno) != abi.ErrnoOK {
 		return fmt.Errorf("%s answered %s: %s", abi.ExportRegister, abi.Errno(errno).Kind(), c.output)
