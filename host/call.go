@@ -21,6 +21,8 @@ type call struct {
 	kept   []byte // an answer that did not fit, for take
 	blocks blocks // extism memory
 
+	starting bool // _initialize runs
+
 	hostCalls, requests, logLines int64 // used so far
 
 	txs []*openTx // index is id - 1; nil once closed

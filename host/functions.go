@@ -5,7 +5,6 @@ import (
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/host/internal/engine"
-	"github.com/odac-run/odachost/plugins"
 )
 
 // hostFunc is one host function: it reads req, appends its answer to resp and returns it, or an error that errnoOf
@@ -31,6 +30,10 @@ func function(name string, f hostFunc) engine.Func {
 			}
 			if len(req) > abi.MaxMessageBytes {
 				stack[0] = c.fail(resp, abi.NewError(abi.ErrnoTooLarge, "the request is over 16 MiB: send less at a time"), name)
+				return
+			}
+			if c.starting && name != abi.FuncTake {
+				stack[0] = c.fail(resp, abi.NewError(abi.ErrnoUnavailable, "host functions answer from odac_register on: not in init, not for a package's variables"), name)
 				return
 			}
 			c.hostCalls++
@@ -102,8 +105,9 @@ func coreModule() engine.Module {
 	}}
 }
 
-// grantedModules are the host modules that a plugin's capabilities ask for, and no others.
-func (h *Host) grantedModules(capabilities plugins.Capabilities) []engine.Module {
+// grantedModules are the host modules that the plugin's capabilities ask for, and no others.
+func (r *revision) grantedModules() []engine.Module {
+	capabilities := r.manifest.Capabilities
 	modules := []engine.Module{coreModule(), extismModule(abi.ModuleExtism)}
 	if capabilities.DB != nil {
 		modules = append(modules, dbModule())
@@ -120,5 +124,24 @@ func (h *Host) grantedModules(capabilities plugins.Capabilities) []engine.Module
 	if capabilities.HTTP != nil {
 		modules = append(modules, httpModule())
 	}
+	for _, m := range modules {
+		for i, f := range m.Funcs {
+			m.Funcs[i].Call = func(ec *engine.Call, stack []uint64) {
+				r.callOf(ec)
+				f.Call(ec, stack)
+			}
+		}
+	}
 	return modules
+}
+
+// callOf is the state of the call that runs. _initialize has none: it gets one that can do little more than log and read
+// the configuration, so that nothing it holds has to be given back.
+func (r *revision) callOf(ec *engine.Call) *call {
+	c, ok := ec.Data.(*call)
+	if !ok {
+		c = &call{rev: r, id: "start", starting: true}
+		ec.Data = c
+	}
+	return c
 }

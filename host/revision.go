@@ -71,7 +71,7 @@ func (h *Host) load(ctx context.Context, d *deployment, b *plugins.Bundle) (*rev
 	}
 	r.program, err = h.engine.Load(ctx, b.Wasm(), engine.LoadConfig{
 		Name:           d.key.name,
-		Modules:        h.grantedModules(m.Capabilities),
+		Modules:        r.grantedModules(),
 		MaxMemoryBytes: r.limits.MemoryBytes,
 		InitTimeout:    r.limits.StartTime,
 		Warm:           r.register,
@@ -95,15 +95,7 @@ func (h *Host) load(ctx context.Context, d *deployment, b *plugins.Bundle) (*rev
 
 // line is where the guest's standard output goes: the log, within the call's budget.
 func (r *revision) line(level slog.Level) func(*engine.Call, []byte) {
-	return func(ec *engine.Call, line []byte) {
-		if ec == nil {
-			r.log.Log(context.Background(), level, string(line), "event", "start")
-			return
-		}
-		if c, ok := ec.Data.(*call); ok {
-			c.log(level, string(line))
-		}
-	}
+	return func(ec *engine.Call, line []byte) { r.callOf(ec).log(level, string(line)) }
 }
 
 // register runs odac_register in the first instance, before the image is taken, and checks what it says.
