@@ -35,20 +35,25 @@ func (t table) find(host, path string) *deployment {
 	}
 }
 
+// pick gives the mount that names the host, before the longest wildcard that holds it, before one for every host.
 func pick(mounts []mount, host string) *deployment {
-	var all *deployment
+	var best *deployment
+	longest := -1
 	for _, m := range mounts {
-		if len(m.hosts) == 0 {
-			all = m.dep
-			continue
+		if len(m.hosts) == 0 && longest < 0 {
+			best, longest = m.dep, 0
 		}
 		for _, h := range m.hosts {
-			if matchHost(h, host) {
+			switch {
+			case !matchHost(h, host):
+			case h[0] != '*':
 				return m.dep
+			case len(h) > longest:
+				best, longest = m.dep, len(h)
 			}
 		}
 	}
-	return all
+	return best
 }
 
 // matchHost says whether a host name is the pattern, or below it when it starts with "*.".
