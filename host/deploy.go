@@ -36,11 +36,10 @@ func (h *Host) Deploy(ctx context.Context, b *plugins.Bundle, o DeployOptions) (
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	d, err := h.deployment(key{o.Tenant, o.Name})
+	d, err := h.claim(key{o.Tenant, o.Name})
 	if err != nil {
 		return plugins.Deployment{}, err
 	}
-	d.mu.Lock()
 	defer d.mu.Unlock()
 	if old := d.current.Load(); old != nil && old.digest == b.Digest() {
 		o.Progress("unchanged")
@@ -71,6 +70,11 @@ func (h *Host) install(ctx context.Context, rev *revision, b *plugins.Bundle, o 
 		return plugins.Deployment{}, err
 	}
 	o.Progress("record")
+	h.installing.Lock()
+	defer h.installing.Unlock()
+	if _, err := h.routes.Load().with(rev.manifest.Mount, rev.dep); err != nil {
+		return plugins.Deployment{}, err // another deploy took the mount meanwhile
+	}
 	stored, err := h.store.Put(ctx, b)
 	if err != nil {
 		return plugins.Deployment{}, err
@@ -122,6 +126,7 @@ func (h *Host) switchTo(rev *revision) error {
 	old := d.current.Swap(rev)
 	h.routes.Store(&routes)
 	h.schedules.replace(old, rev)
+	delete(h.broken, d.key)
 	h.mu.Unlock()
 	rev.log.Info("serving", "version", rev.manifest.Version, "mount", rev.manifest.Mount.Path)
 	h.retire(old)
@@ -147,11 +152,10 @@ func (h *Host) retire(old *revision) {
 // database stays as it is: migrations add, so an older revision finds what it knew.
 func (h *Host) Rollback(ctx context.Context, tenant, name string, to plugins.Digest, by, note string) (plugins.Deployment, error) {
 	or(&tenant, DefaultTenant)
-	d, err := h.deployment(key{tenant, name})
+	d, err := h.claim(key{tenant, name})
 	if err != nil {
 		return plugins.Deployment{}, err
 	}
-	d.mu.Lock()
 	defer d.mu.Unlock()
 	before, err := h.store.Get(tenant, name)
 	if err != nil {
@@ -199,11 +203,10 @@ func (h *Host) serveStored(ctx context.Context, d *deployment, digest plugins.Di
 // Its data stays.
 func (h *Host) Remove(ctx context.Context, tenant, name, by, note string) error {
 	or(&tenant, DefaultTenant)
-	d, err := h.deployment(key{tenant, name})
+	d, err := h.claim(key{tenant, name})
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := h.store.Remove(ctx, tenant, name, by, note); err != nil {
 		return err
@@ -213,6 +216,7 @@ func (h *Host) Remove(ctx context.Context, tenant, name, by, note string) error 
 	routes := h.routes.Load().without(d)
 	h.routes.Store(&routes)
 	h.schedules.replace(old, nil)
+	delete(h.broken, d.key)
 	h.mu.Unlock()
 	h.retire(old)
 	return h.hub.Scope(d.key.String()).CloseAll(ctx, 1001, "the plugin was removed")

@@ -44,6 +44,8 @@ type Host struct {
 	kill       context.CancelFunc
 	background sync.WaitGroup // draining revisions, the janitor
 
+	installing sync.Mutex // one deploy at a time finds its mount free, is recorded and switched to; taken before mu
+
 	mu          sync.Mutex // below it: never held while a guest, a database or a disk is waited for
 	deployments map[key]*deployment
 	tenants     map[string]*tenant
@@ -150,6 +152,25 @@ func (h *Host) deployment(k key) (*deployment, error) {
 	if !ok {
 		d = &deployment{key: k}
 		h.deployments[k] = d
+	}
+	return d, nil
+}
+
+// claim is deployment for who changes it: nobody else does until d.mu is unlocked, and Close waits for that.
+func (h *Host) claim(k key) (*deployment, error) {
+	if _, err := h.store.Get(k.tenant, k.name); err != nil && !errors.Is(err, plugins.ErrNotFound) {
+		return nil, err // such as a name that is none: it would become part of a path
+	}
+	d, err := h.deployment(k)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		d.mu.Unlock()
+		return nil, ErrClosed
 	}
 	return d, nil
 }
@@ -263,7 +284,10 @@ func (h *Host) Close(ctx context.Context) error {
 		h.hub.Close()
 	}
 	for _, d := range h.all() {
-		if rev := d.current.Swap(nil); rev != nil {
+		d.mu.Lock() // a deploy that is under way fails at its switch
+		rev := d.current.Swap(nil)
+		d.mu.Unlock()
+		if rev != nil {
 			if err := rev.drain(ctx); err != nil {
 				rev.log.Warn("drained by force", "error", err)
 			}
