@@ -18,6 +18,9 @@ import (
 func (r *revision) event(ctx context.Context, kind abi.EventKind, id string, in msgp.Marshaler, out msgp.Unmarshaler, patient bool) error {
 	instance, err := r.pool.Acquire(ctx, patient)
 	if err != nil {
+		if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrClosed) && ctx.Err() == nil {
+			r.log.Error("no instance", "event", kind.String(), "id", id, "error", err)
+		}
 		return err
 	}
 	c := newCall(r, kind, id)

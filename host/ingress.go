@@ -65,8 +65,8 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rev := d.acquire()
-	if rev == nil {
-		http.Error(w, "404 nothing is deployed here", http.StatusNotFound)
+	if rev == nil { // it is being removed, or the host is closing
+		h.refuse(w, r, h.ids.next(), ErrClosed)
 		return
 	}
 	defer rev.release()

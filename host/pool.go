@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -73,6 +74,9 @@ func (p *pool) Acquire(ctx context.Context, patient bool) (pooled, error) {
 	in, err := p.program.New(ctx)
 	if err != nil {
 		<-p.tokens
+		if errors.Is(err, engine.ErrClosed) {
+			return pooled{}, ErrClosed
+		}
 		return pooled{}, err
 	}
 	return pooled{Instance: in}, nil

@@ -156,6 +156,9 @@ func (r *revision) readRegistration(msg []byte) error {
 		}
 	}
 	for _, s := range reg.Sockets {
+		if err := r.grants.Module(abi.ModuleWS); err != nil {
+			return fmt.Errorf("socket %s: %w", s.Pattern, err)
+		}
 		for _, name := range s.Origins {
 			if err := r.grants.Origin(name); name != "*" && err != nil {
 				return fmt.Errorf("socket %s: %w", s.Pattern, err)

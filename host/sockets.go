@@ -20,10 +20,6 @@ const socketPatience = 30 * time.Second
 // hub's 101. The socket then belongs to the hub and the deployment, not to the revision.
 func (rt *route) upgrade(w http.ResponseWriter, r *http.Request) {
 	h, rev := rt.rev.host, rt.rev
-	if !rev.grants.Capability("ws") {
-		http.Error(w, "403 the capability ws is not granted: add ws: true to capabilities in plugin.yaml", http.StatusForbidden)
-		return
-	}
 	in := rt.request(r)
 	socket := rev.registration.Sockets[rt.index]
 	if socket.Upgrade {
