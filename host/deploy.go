@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/odac-run/odachost/abi"
@@ -89,10 +90,23 @@ func (h *Host) install(ctx context.Context, rev *revision, b *plugins.Bundle, o 
 	return record, h.switchTo(rev)
 }
 
-// approved compares what the bundle asks for with what the serving revision may do.
+// approved compares what the bundle asks for with what the serving revision may do. Bytes that served before, since the
+// last removal, were approved then.
 func (h *Host) approved(d *deployment, b *plugins.Bundle, approve bool) error {
 	if approve {
 		return nil
+	}
+	entries, err := h.store.History(d.key.tenant, d.key.name)
+	if err != nil && !errors.Is(err, plugins.ErrNotFound) {
+		return err
+	}
+	for _, e := range slices.Backward(entries) {
+		if e.Action == plugins.ActionRemove {
+			break
+		}
+		if e.Digest == b.Digest() {
+			return nil
+		}
 	}
 	var old *plugins.Manifest
 	if r := d.current.Load(); r != nil {

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/tinylib/msgp/msgp"
@@ -45,7 +46,12 @@ func cachedQuery(c *call, req, resp []byte) ([]byte, error) {
 	value, status, err := conn.cache.Get(c.context(), key, conn.tables(touches, false), ttlOf(q.TTL), func(ctx context.Context) ([]byte, error) {
 		return conn.db.Query(ctx, &q, budget, nil)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, cache.ErrLoadTimeout):
+		return nil, abi.NewError(abi.ErrnoTimeout, "the query took too long")
+	case errors.Is(err, cache.ErrClosed):
+		return nil, abi.NewError(abi.ErrnoCanceled, "the host is stopping")
+	case err != nil:
 		return nil, err
 	}
 	return appendCached(resp, value, status == cache.Hit), nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/odac-run/odachost/abi"
@@ -126,6 +127,11 @@ type route struct {
 func (r *revision) buildMux() error {
 	r.mux = http.NewServeMux()
 	prefix := strings.TrimSuffix(r.manifest.Mount.Path, "/")
+	if prefix != "" { // the mount without its slash is no path of the plugin's: relative links would break there
+		if err := handle(r.mux, prefix, http.HandlerFunc(addSlash)); err != nil {
+			return err
+		}
+	}
 	if r.assets != nil {
 		if err := handle(r.mux, "GET "+prefix+"/assets/", r.assets); err != nil {
 			return err
@@ -156,6 +162,11 @@ func (r *revision) buildMux() error {
 		r.sockets[s.Pattern] = uint32(i)
 	}
 	return nil
+}
+
+func addSlash(w http.ResponseWriter, r *http.Request) {
+	target := url.URL{Path: r.URL.Path + "/", RawQuery: r.URL.RawQuery}
+	http.Redirect(w, r, target.String(), http.StatusPermanentRedirect)
 }
 
 // handle registers a pattern and turns net/http's panic about a bad or conflicting one into an error.
