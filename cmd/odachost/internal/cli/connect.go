@@ -69,13 +69,13 @@ func connect(ctx context.Context, s *streams, l *config.Loaded) (connection, err
 	if client, ok := admin.Dial(ctx, l.Data); ok {
 		return connection{client, false, func() error { return nil }}, nil
 	}
-	_, stop, err := open(ctx, l, log)
+	_, stop, err := open(ctx, l, log, nil)
 	if errors.Is(err, buffer.ErrLocked) { // another one starts, or ends
 		err = retry(ctx, startTime, func() (bool, error) {
 			if _, ok := admin.Dial(ctx, l.Data); ok {
 				return true, nil
 			}
-			_, stop, err = open(ctx, l, log)
+			_, stop, err = open(ctx, l, log, nil)
 			return !errors.Is(err, buffer.ErrLocked), err
 		})
 	}
@@ -125,13 +125,17 @@ func (e inUseError) Error() string {
 // Unwrap is the lock's error.
 func (e inUseError) Unwrap() error { return buffer.ErrLocked }
 
-// open starts a host with its admin socket. The returned function stops both.
-func open(ctx context.Context, l *config.Loaded, log *slog.Logger) (*host.Host, func() error, error) {
+// open starts a host with its admin socket; change, if not nil, has the last word on its configuration. The returned
+// function stops both.
+func open(ctx context.Context, l *config.Loaded, log *slog.Logger, change func(*host.Config)) (*host.Host, func() error, error) {
 	cfg, err := l.Host()
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
 	cfg.Logger, cfg.Version = log, Version()
+	if change != nil {
+		change(&cfg)
+	}
 	h, err := host.New(ctx, cfg)
 	if errors.Is(err, buffer.ErrLocked) {
 		return nil, nil, inUseError(l.Data)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +55,7 @@ func dev(ctx context.Context, s *streams, l *config.Loaded, dir string, also []s
 	defer listener.Close() //nolint:errcheck // Serve has closed it, or it never served
 	log, hush := newLogger(s, l, true)
 	hush(true)
-	h, stop, err := open(ctx, l, log)
+	h, stop, err := open(ctx, l, log, inHaste)
 	if err != nil {
 		return err
 	}
@@ -86,6 +87,10 @@ func dev(ctx context.Context, s *streams, l *config.Loaded, dir string, also []s
 		}
 	}
 }
+
+// inHaste compiles with every processor: a plugin that is being written comes from who runs the host, so a fault of the
+// compiler may end both.
+func inHaste(cfg *host.Config) { cfg.CompileWorkers = runtime.GOMAXPROCS(0) }
 
 // describe names the step after what was saved.
 func describe(changed []string) string {

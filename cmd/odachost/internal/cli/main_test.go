@@ -1,25 +1,19 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/odac-run/odachost/internal/testkit"
@@ -30,7 +24,7 @@ func TestMain(m *testing.M) {
 	testkit.Main(m, testkit.Child("odachost", func(args []string) int { return Main(args, os.Stdin, os.Stdout, os.Stderr) }))
 }
 
-// TestScripts runs testdata/script against real processes. Besides testscript's own commands a script has:
+// TestScripts runs testdata/script against this test binary as odachost. Besides testscript's own commands a script has:
 //
 //	odachost ARGS             run it to its end, as exec does; "status N" compares the exit status
 //	start NAME ARGS           run it beside the script until it serves; $NAME is its address
@@ -45,11 +39,33 @@ func TestMain(m *testing.M) {
 //	pack FILE [OLD NEW]...    the guest of testdata as a bundle, with texts of its plugin.yaml replaced
 //	wasm FILE KIND            a module that is broken in some way
 //	replace FILE OLD NEW      edit a file as an editor does; \\n is a new line
-//	exists FILE, gone FILE    wait for a file; wait for the end of the process whose id is in it
+//	appears FILE, gone FILE   wait for a file; wait for the end of the process whose id is in it
 //	tidy stdout|stderr        write it to the file "got" without what differs from run to run
 //
 // go test -update rewrites the files that "cmp got" compares with.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "script", os.Args[0]) }
+
+// TestDev runs testdata/dev against the binary that make build makes: compiling plugins takes minutes with the race detector
+// in the compiler.
+func TestDev(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "odachost")
+	checkout, err := filepath.Abs(filepath.Join("..", "..", "..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := "-X '" + modulePath + "/cmd/odachost/internal/build.checkout=" + checkout + "'"
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", link, "-o", binary, modulePath+"/cmd/odachost")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	runScripts(t, "dev", binary)
+}
+
+const modulePath = "github.com/odac-run/odachost"
+
+func runScripts(t *testing.T, dir, binary string) {
+	t.Helper()
 	wasm := testkit.BuildGuest(t, filepath.Join("testdata", "guest"))
 	code := filepath.Join(os.TempDir(), "odachost-test-cache")
 	goEnv := exec.CommandContext(t.Context(), "go", "env", "GOMODCACHE", "GOCACHE", "GOROOT")
@@ -59,7 +75,7 @@ func TestScripts(t *testing.T) {
 	}
 	folders := strings.Split(strings.TrimSpace(string(out)), "\n")
 	testscript.Run(t, testscript.Params{
-		Dir:           filepath.Join("testdata", "script"),
+		Dir:           filepath.Join("testdata", dir),
 		UpdateScripts: flag.Lookup("update").Value.String() == "true",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ODACHOST_TESTKIT_CHILD", "odachost")
@@ -70,7 +86,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GOFLAGS", "")
 			env.Setenv("GOPROXY", "off")
 			env.Setenv("GOTOOLCHAIN", "local")
-			w := &world{wasm: wasm, processes: map[string]*process{}, answers: map[string]chan string{}, sockets: map[string]*websocket.Conn{}}
+			w := &world{binary: binary, wasm: wasm, processes: map[string]*process{}, answers: map[string]chan string{}, sockets: map[string]*socket{}}
 			env.Values[worldKey{}] = w
 			env.Defer(w.end)
 			return nil
@@ -80,7 +96,7 @@ func TestScripts(t *testing.T) {
 			"curl": cmdCurl, "get": cmdGet, "inflight": cmdInflight, "answer": cmdAnswer,
 			"socket": cmdSocket, "say": cmdSay, "closed": cmdClosed,
 			"pack": cmdPack, "wasm": cmdWasm, "tidy": cmdTidy,
-			"replace": cmdReplace, "exists": cmdExists, "gone": cmdGone,
+			"replace": cmdReplace, "appears": cmdAppears, "gone": cmdGone,
 		},
 	})
 }
@@ -89,18 +105,21 @@ type worldKey struct{}
 
 // world is what one script has going.
 type world struct {
+	binary    string // odachost
 	wasm      []byte
 	status    string // of the last odachost
 	processes map[string]*process
 	answers   map[string]chan string
-	sockets   map[string]*websocket.Conn
+	sockets   map[string]*socket
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
 func (w *world) end() {
-	for _, c := range w.sockets {
-		_ = c.CloseNow()
+	for _, s := range w.sockets {
+		_ = s.conn.CloseNow()
+		for range s.text { // until its reader is gone
+		}
 	}
 	for _, p := range w.processes {
 		_ = p.cmd.Process.Kill()
@@ -119,7 +138,7 @@ func within() (context.Context, context.CancelFunc) {
 }
 
 func cmdOdachost(ts *testscript.TestScript, neg bool, args []string) {
-	err := ts.Exec(os.Args[0], args...)
+	err := ts.Exec(worldOf(ts).binary, args...)
 	status := 0
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -137,230 +156,6 @@ func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
 	if got := worldOf(ts).status; got != args[0] {
 		ts.Fatalf("the status was %s", got)
 	}
-}
-
-// process is a host beside the script.
-type process struct {
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when it ended and its output was read
-
-	mu    sync.Mutex // guards what follows
-	text  bytes.Buffer
-	read  int           // of text, by await
-	wrote chan struct{} // closed at the next write
-}
-
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	close(p.wrote)
-	p.wrote = make(chan struct{})
-	return p.text.Write(b)
-}
-
-// await waits until the output after the last match matches, and gives the submatches; nil if it ended first.
-func (p *process) await(ctx context.Context, pattern *regexp.Regexp) []string {
-	for {
-		p.mu.Lock()
-		rest, wrote := p.text.String()[p.read:], p.wrote
-		at := pattern.FindStringSubmatchIndex(rest)
-		if at != nil {
-			p.read += at[1]
-		}
-		p.mu.Unlock()
-		if at != nil {
-			return pattern.FindStringSubmatch(rest)
-		}
-		select {
-		case <-wrote:
-		case <-p.gone:
-			return nil
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: start NAME ARGS")
-	}
-	p := &process{cmd: exec.CommandContext(context.Background(), os.Args[0], args[1:]...), gone: make(chan struct{}), wrote: make(chan struct{})}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "ODACHOST_TESTKIT_CHILD", "ODAC_CODE_DIR", "ODAC_LISTEN", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOTOOLCHAIN", "ODAC_DATA"} {
-		if v := ts.Getenv(name); v != "" {
-			p.cmd.Env = append(p.cmd.Env, name+"="+v)
-		}
-	}
-	p.cmd.Dir = ts.MkAbs(".")
-	r, w := io.Pipe()
-	p.cmd.Stdout, p.cmd.Stderr = w, w
-	ts.Check(p.cmd.Start())
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		lines := bufio.NewReader(r)
-		for {
-			line, err := lines.ReadString('\n')
-			_, _ = io.WriteString(p, line)
-			if err != nil {
-				return
-			}
-		}
-	})
-	go func() {
-		_ = p.cmd.Wait()
-		_ = w.Close()
-		reading.Wait()
-		close(p.gone)
-	}()
-	worldOf(ts).processes[args[0]] = p
-	ctx, cancel := within()
-	defer cancel()
-	at := p.await(ctx, regexp.MustCompile(`serving on (http\S+)`))
-	if at == nil {
-		ts.Fatalf("it does not serve:\n%s", p.all())
-	}
-	ts.Setenv(args[0], at[1])
-	ts.Setenv(args[0]+"_ws", strings.Replace(at[1], "http", "ws", 1))
-}
-
-func (p *process) all() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
-
-func processOf(ts *testscript.TestScript, name string) *process {
-	p := worldOf(ts).processes[name]
-	if p == nil {
-		ts.Fatalf("nothing was started as %s", name)
-	}
-	return p
-}
-
-func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
-	p := processOf(ts, args[0])
-	ctx, cancel := within()
-	defer cancel()
-	at := p.await(ctx, regexp.MustCompile(`(?m)`+args[1]))
-	if at == nil {
-		ts.Fatalf("no line matches %s:\n%s", args[1], p.all())
-	}
-	ts.Setenv("match", at[len(at)-1])
-}
-
-func cmdOutput(ts *testscript.TestScript, _ bool, args []string) {
-	fmt.Fprint(ts.Stdout(), processOf(ts, args[0]).all())
-}
-
-func cmdEnd(ts *testscript.TestScript, _ bool, args []string) {
-	p := processOf(ts, args[0])
-	if sig := signals[args[1]]; sig != nil {
-		ts.Check(p.cmd.Process.Signal(sig))
-	}
-	select {
-	case <-p.gone:
-	case <-time.After(patience):
-		ts.Fatalf("it does not end:\n%s", p.all())
-	}
-	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); got != args[2] {
-		ts.Fatalf("status %s, want %s:\n%s", got, args[2], p.all())
-	}
-}
-
-func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(processOf(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
-}
-
-// client keeps no connection and follows no redirect.
-var client = &http.Client{
-	Transport:     &http.Transport{DisableKeepAlives: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-func ask(method, url, body string) (string, error) {
-	ctx, cancel := within()
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(resp.Body)
-	return fmt.Sprintf("%d %s", resp.StatusCode, text), errors.Join(err, resp.Body.Close())
-}
-
-func cmdCurl(ts *testscript.TestScript, neg bool, args []string) {
-	method := http.MethodGet
-	if len(args) > 2 && args[0] == "-X" {
-		method, args = args[1], args[2:]
-	}
-	answer, err := ask(method, args[0], strings.Join(args[1:], " "))
-	if neg != (err != nil) {
-		ts.Fatalf("%s: %v %s", args[0], err, answer)
-	}
-	fmt.Fprint(ts.Stdout(), answer)
-}
-
-func cmdGet(ts *testscript.TestScript, _ bool, args []string) {
-	pattern := regexp.MustCompile(args[1])
-	ctx, cancel := within()
-	defer cancel()
-	err := retry(ctx, patience, func() (bool, error) {
-		answer, err := ask(http.MethodGet, args[0], "")
-		if pattern.MatchString(answer) {
-			return true, nil
-		}
-		return false, fmt.Errorf("the last answer is %q, %v", answer, err)
-	})
-	ts.Check(err)
-}
-
-func cmdInflight(ts *testscript.TestScript, _ bool, args []string) {
-	answer := make(chan string, 1)
-	worldOf(ts).answers[args[0]] = answer
-	go func() {
-		defer close(answer)
-		text, err := ask(http.MethodGet, args[1], "")
-		answer <- fmt.Sprint(text, err)
-	}()
-}
-
-func cmdAnswer(ts *testscript.TestScript, _ bool, args []string) {
-	fmt.Fprint(ts.Stdout(), <-worldOf(ts).answers[args[0]])
-}
-
-func cmdSocket(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := within()
-	defer cancel()
-	c, resp, err := websocket.Dial(ctx, args[1], &websocket.DialOptions{HTTPClient: client})
-	ts.Check(err)
-	if resp.Body != nil {
-		_ = resp.Body.Close()
-	}
-	worldOf(ts).sockets[args[0]] = c
-}
-
-func cmdSay(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := within()
-	defer cancel()
-	c := worldOf(ts).sockets[args[0]]
-	ts.Check(c.Write(ctx, websocket.MessageText, []byte(args[1])))
-	_, text, err := c.Read(ctx)
-	ts.Check(err)
-	fmt.Fprintf(ts.Stdout(), "%s\n", text)
-}
-
-func cmdClosed(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := within()
-	defer cancel()
-	_, _, err := worldOf(ts).sockets[args[0]].Read(ctx)
-	fmt.Fprintln(ts.Stdout(), int(websocket.CloseStatus(err)))
 }
 
 func cmdPack(ts *testscript.TestScript, _ bool, args []string) {
@@ -396,7 +191,7 @@ func cmdWasm(ts *testscript.TestScript, _ bool, args []string) {
 	text := map[string]string{
 		"none":  "this is no module",
 		"empty": head,
-		"cut":   string(worldOf(ts).wasm[:len(worldOf(ts).wasm)/2]),
+		"cut":   head + "\x0a\x7f\x01", // a code section of 127 bytes
 		// One type (four i32 to i64), and an import of odac:db/v2.query of that type.
 		"newer": head + "\x01\x09\x01\x60\x04\x7f\x7f\x7f\x7f\x01\x7e" + "\x02\x14\x01" + "\x0aodac:db/v2" + "\x05query" + "\x00\x00",
 		// The same of a module that the manifest of the script does not grant.
@@ -439,7 +234,7 @@ func cmdReplace(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.Rename(file+"~", file))
 }
 
-func cmdExists(ts *testscript.TestScript, _ bool, args []string) {
+func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
 	eventually(ts, args[0]+" is there", func() bool {
 		info, err := os.Stat(ts.MkAbs(args[0]))
 		return err == nil && info.Size() > 0

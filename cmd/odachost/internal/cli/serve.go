@@ -49,7 +49,7 @@ func serve(ctx context.Context, s *streams, l *config.Loaded, sources []string) 
 	defer listener.Close() //nolint:errcheck // Serve has closed it, or it never served
 	log, hush := newLogger(s, l, isTerminal(s.err))
 	hush(true)
-	h, stop, err := open(ctx, l, log)
+	h, stop, err := open(ctx, l, log, nil)
 	if err != nil {
 		return err
 	}

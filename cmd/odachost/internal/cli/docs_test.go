@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/odac-run/odachost/migrate"
+	"github.com/odac-run/odachost/plugins"
+)
+
+// code gives the blocks of a language in a guide of docs.
+func code(t *testing.T, guide, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "docs", guide))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for _, at := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, at[1])
+	}
+	return blocks
+}
+
+// TestGuides holds the guides to what they show.
+func TestGuides(t *testing.T) {
+	yaml := code(t, "plugin.md", "yaml")
+	if len(yaml) != 2 {
+		t.Fatalf("plugin.md has %d blocks of YAML, want a manifest and a table", len(yaml))
+	}
+	if _, err := plugins.ParseManifest("plugin.md", []byte(yaml[0])); err != nil {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"posts.yaml": yaml[1], "authors.yaml": "columns: {id: {type: increments}}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := migrate.LoadFS(os.DirFS(dir), "."); err != nil {
+		t.Error(err)
+	}
+
+	program := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(program, []byte(code(t, "embed.md", "go")[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "vet", program).CombinedOutput(); err != nil {
+		t.Errorf("embed.md: %v\n%s", err, out)
+	}
+}
+
+// TestGuideLimits compares plugin.md's table with the limits themselves.
+func TestGuideLimits(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "docs", "plugin.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	def, most := plugins.DefaultLimits(), plugins.MaxLimits()
+	d, s := plugins.FormatDuration, plugins.FormatSize
+	for keys, want := range map[string]string{
+		"`time`":             d(def.Time) + " | " + d(most.Time),
+		"`start`":            d(def.StartTime) + " | " + d(most.StartTime),
+		"`memory`":           s(def.MemoryBytes) + " | " + s(most.MemoryBytes),
+		"`body`, `response`": s(def.BodyBytes) + ", " + s(def.ResponseBytes) + " | " + s(most.BodyBytes),
+		"`instances`":        fmt.Sprint(def.MaxInstances, " | ", most.MaxInstances),
+		"`queue`":            d(def.QueueTime) + " | " + d(most.QueueTime),
+		"`host_calls`":       fmt.Sprint(def.MaxHostCalls, " | ", most.MaxHostCalls),
+		"`rows`, `result`":   fmt.Sprint(def.MaxRows, ", ", s(def.ResultBytes), " | ", most.MaxRows, ", ", s(most.ResultBytes)),
+		"`requests`":         fmt.Sprint(def.MaxRequests, " | ", most.MaxRequests),
+		"`log_lines`":        fmt.Sprint(def.MaxLogLines, " | ", most.MaxLogLines),
+		"`sockets`":          fmt.Sprint(def.MaxSockets, " | ", most.MaxSockets),
+		"`message`":          s(def.MessageBytes) + " | " + s(most.MessageBytes),
+	} {
+		line := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(keys) + ` \|.*$`).FindString(string(text))
+		if !strings.HasSuffix(line, "| "+want+" |") {
+			t.Errorf("%s: the guide says %q, the limits are %s", keys, line, want)
+		}
+	}
+}
