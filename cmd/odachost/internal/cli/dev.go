@@ -52,7 +52,7 @@ func dev(ctx context.Context, s *streams, l *config.Loaded, dir string, also []s
 	if err != nil {
 		return err
 	}
-	defer listener.Close() //nolint:errcheck // Serve has closed it, or it never served
+	defer listener.Close()
 	log, hush := newLogger(s, l, true)
 	hush(true)
 	h, stop, err := open(ctx, l, log, inHaste)

@@ -17,7 +17,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/odac-run/odachost/internal/testkit"
-	"github.com/odac-run/odachost/plugins"
 )
 
 func TestMain(m *testing.M) {
@@ -27,7 +26,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script against this test binary as odachost. Besides testscript's own commands a script has:
 //
 //	odachost ARGS             run it to its end, as exec does; "status N" compares the exit status
-//	start NAME ARGS           run it beside the script until it serves; $NAME is its address
+//	start NAME ARGS           run it beside the script until it serves; $NAME is its URL, $NAME_address its address
 //	await NAME REGEXP         wait for a line of its output; $match is the last submatch
 //	output NAME               print what it wrote so far, for stdout
 //	signal NAME SIGNAL        send it a signal
@@ -159,23 +158,7 @@ func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdPack(ts *testscript.TestScript, _ bool, args []string) {
-	from := os.DirFS(filepath.Join(sourceDir, "testdata", "guest"))
-	dir, err := os.MkdirTemp(ts.Getenv("WORK"), "pack-")
-	ts.Check(err)
-	ts.Check(os.CopyFS(dir, from))
-	file := filepath.Join(dir, plugins.ManifestName)
-	text := ts.ReadFile(file)
-	for i := 1; i+1 < len(args); i += 2 {
-		if !strings.Contains(text, args[i]) {
-			ts.Fatalf("the manifest has no %q", args[i])
-		}
-		text = strings.ReplaceAll(text, args[i], args[i+1])
-	}
-	ts.Check(os.WriteFile(file, []byte(text), 0o600))
-	ts.Check(os.WriteFile(filepath.Join(dir, plugins.DefaultWasm), worldOf(ts).wasm, 0o600))
-	b, err := plugins.Pack(dir)
-	ts.Check(err)
-	ts.Check(b.WriteFile(ts.MkAbs(args[0])))
+	ts.Check(pack(ts.MkAbs(args[0]), ts.Getenv("WORK"), worldOf(ts).wasm, args[1:]))
 }
 
 var sourceDir = func() string {

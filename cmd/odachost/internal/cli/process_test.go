@@ -97,6 +97,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("it does not serve:\n%s", p.all())
 	}
 	ts.Setenv(args[0], at[1])
+	ts.Setenv(args[0]+"_address", strings.TrimPrefix(at[1], "http://"))
 	ts.Setenv(args[0]+"_ws", strings.Replace(at[1], "http", "ws", 1))
 }
 

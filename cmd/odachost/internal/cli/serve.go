@@ -46,7 +46,7 @@ func serve(ctx context.Context, s *streams, l *config.Loaded, sources []string) 
 	if err != nil {
 		return err
 	}
-	defer listener.Close() //nolint:errcheck // Serve has closed it, or it never served
+	defer listener.Close()
 	log, hush := newLogger(s, l, isTerminal(s.err))
 	hush(true)
 	h, stop, err := open(ctx, l, log, nil)

@@ -77,7 +77,7 @@ func cmdGet(ts *testscript.TestScript, _ bool, args []string) {
 		if pattern.MatchString(answer) {
 			return true, nil
 		}
-		return false, fmt.Errorf("the last answer is %q, %v", answer, err)
+		return false, fmt.Errorf("the last answer is %q (%w)", answer, err)
 	})
 	ts.Check(err)
 }
