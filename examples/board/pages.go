@@ -44,10 +44,10 @@ func frontPage(posts []post, f form, number int, more bool) *html {
 		live = "older"
 	}
 	h := begin("", live)
-	h.raw(`<section class="hero"><h1>`).text(odac.ConfigOr("title", "The board")).raw(`</h1><p>`)
-	h.text(odac.ConfigOr("tagline", "Say something kind.")).raw(`</p></section>`)
+	h.raw(`<div class="split"><div class="side"><section class="hero"><h1>`)
+	h.text(odac.ConfigOr("tagline", "Say something kind.")).raw(`</h1></section>`)
 	writeForm(h, f, "/posts", "What is on your mind?", "Post")
-	h.raw(`<section aria-labelledby="latest"><h2 id="latest">`)
+	h.raw(`</div><section aria-labelledby="latest"><h2 id="latest">`)
 	if number > 1 {
 		h.raw(`Page `).number(int64(number)).raw(`</h2>`)
 	} else {
@@ -68,12 +68,12 @@ func frontPage(posts []post, f form, number int, more bool) *html {
 	if more && number < maxPages {
 		h.raw(`<a rel="next"`).attr("href", odac.URL("/?page="+strconv.Itoa(number+1))).raw(`>Older</a>`)
 	}
-	return end(h.raw(`</nav></section>`))
+	return end(h.raw(`</nav></section></div>`))
 }
 
 func postPage(p post, replies []reply, f form) *html {
 	h := begin(p.Name+": "+firstLine(p.Text), p.ID)
-	h.raw(`<nav class="back"><a`).attr("href", odac.URL("/")).raw(`>All posts</a></nav>`)
+	h.raw(`<div class="column"><nav class="back" aria-label="Back"><a`).attr("href", odac.URL("/")).raw(`>All posts</a></nav>`)
 	writePost(h, p, true)
 	h.raw(`<section aria-labelledby="replies-title"><h2 id="replies-title">Replies</h2><div id="replies" class="replies" aria-live="polite">`)
 	for _, r := range replies {
@@ -81,15 +81,15 @@ func postPage(p post, replies []reply, f form) *html {
 	}
 	h.raw(`</div>`)
 	if len(replies) == 0 {
-		h.raw(`<p class="empty">No replies yet.</p>`)
+		h.raw(`<p class="empty">No replies yet. What would you answer?</p>`)
 	}
 	writeForm(h, f, "/posts/"+p.ID+"/replies", "Write a reply", "Reply")
-	return end(h.raw(`</section>`))
+	return end(h.raw(`</section></div>`))
 }
 
 func notFoundPage() *html {
 	h := begin("Not found", "")
-	h.raw(`<section class="hero"><h1>Nothing here</h1><p>This page is gone, or never was.</p><p><a class="button"`)
+	h.raw(`<section class="column hero"><h1>Nothing here</h1><p>This page is gone, or never was.</p><p><a class="button"`)
 	return end(h.attr("href", odac.URL("/")).raw(`>To the board</a></p></section>`))
 }
 
@@ -109,7 +109,11 @@ func replyCard(r reply) string {
 
 func writePost(h *html, p post, whole bool) {
 	url := odac.URL("/posts/" + p.ID)
-	h.raw(`<article class="card"`).attr("id", "post-"+p.ID).attr("data-post", p.ID).raw(`>`)
+	class := "card"
+	if whole {
+		class = "card whole"
+	}
+	h.raw(`<article`).attr("class", class).attr("id", "post-"+p.ID).attr("data-post", p.ID).attr("data-hue", hue(p.Name)).raw(`>`)
 	writeByline(h, p.Name, func() { h.raw(`<a`).attr("href", url).raw(`>`).time(p.CreatedAt).raw(`</a>`) })
 	h.raw(`<div class="text">`).paragraphs(p.Text).raw(`</div><footer class="facts">`)
 	writeCount(h, "replies", p.Replies, "reply", "replies")
@@ -121,19 +125,24 @@ func writePost(h *html, p post, whole bool) {
 }
 
 func writeReply(h *html, r reply) {
-	h.raw(`<article class="card reply"`).attr("id", "reply-"+r.ID).raw(`>`)
+	h.raw(`<article class="card reply"`).attr("id", "reply-"+r.ID).attr("data-hue", hue(r.Name)).raw(`>`)
 	writeByline(h, r.Name, func() { h.time(r.CreatedAt) })
 	h.raw(`<div class="text">`).paragraphs(r.Text).raw(`</div></article>`)
 }
 
 func writeByline(h *html, name string, when func()) {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(strings.ToLower(name))) // never fails
 	first, _ := utf8.DecodeRuneInString(name)
-	h.raw(`<header class="by"><span class="face" aria-hidden="true"`).attr("data-hue", strconv.Itoa(int(hash.Sum32()%12))).raw(`>`)
+	h.raw(`<header class="by"><span class="face" aria-hidden="true">`)
 	h.text(string(unicode.ToUpper(first))).raw(`</span><strong>`).text(name).raw(`</strong>`)
 	when()
 	h.raw(`</header>`)
+}
+
+// hue is the colour of who writes, one of the twelve in board.css.
+func hue(name string) string {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(strings.ToLower(name))) // never fails
+	return strconv.Itoa(int(hash.Sum32() % 12))
 }
 
 // writeCount writes "3 views" so that board.js can count on: the number, and both words.
@@ -152,20 +161,25 @@ func writeForm(h *html, f form, action, label, button string) {
 	}
 	h.raw(`<label for="text">`).text(label).raw(`</label><textarea id="text" name="text" rows="3" required`)
 	h.attr("maxlength", strconv.Itoa(maxText))
-	writeInvalid(h, "text", f.TextError)
+	writeInvalid(h, "text", f.TextError, true)
 	h.raw(">\n").text(f.Text).raw(`</textarea>`)
 	writeError(h, "text", f.TextError)
 	h.raw(`<div class="row"><div class="field"><label for="name">Your name</label><input id="name" name="name" autocomplete="nickname" required`)
 	h.attr("maxlength", strconv.Itoa(maxName)).attr("value", f.Name)
-	writeInvalid(h, "name", f.NameError)
+	writeInvalid(h, "name", f.NameError, f.TextError == "")
 	h.raw(`>`)
 	writeError(h, "name", f.NameError)
 	h.raw(`</div><button class="button">`).text(button).raw(`</button></div></form>`)
 }
 
-func writeInvalid(h *html, field, problem string) {
-	if problem != "" {
-		h.attr("aria-invalid", "true").attr("aria-describedby", field+"-error")
+// writeInvalid marks a field that needs another look; the first one gets the keys.
+func writeInvalid(h *html, field, problem string, first bool) {
+	if problem == "" {
+		return
+	}
+	h.attr("aria-invalid", "true").attr("aria-describedby", field+"-error")
+	if first {
+		h.raw(` autofocus`)
 	}
 }
 

@@ -83,7 +83,7 @@ func showPost(c *odac.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if c.Method() == "GET" && c.Header("Sec-Purpose") == "" { // not HEAD, not a prefetch
+	if isView(c) {
 		if err := odac.DB("posts").Where("id", p.ID).Buffer().Increment("views", 1); err != nil {
 			odac.Log.Warn("count a view", "post", p.ID, "error", err) // the page is worth more than its counter
 		} else {
@@ -92,6 +92,12 @@ func showPost(c *odac.Ctx) error {
 		}
 	}
 	return send(c, 200, postPage(p, replies, form{Name: rememberedName(c)}))
+}
+
+// isView is true when somebody is about to see the page: not for HEAD, a prefetch, or a script that catches up.
+func isView(c *odac.Ctx) bool {
+	mode := c.Header("Sec-Fetch-Mode")
+	return c.Method() == "GET" && c.Header("Sec-Purpose") == "" && (mode == "" || mode == "navigate")
 }
 
 func createReply(c *odac.Ctx) error {

@@ -27,21 +27,28 @@ function tellTimes(root) {
 }
 
 // What happens on the page.
-function add(list, html, id, first) {
-  if (!list || document.getElementById(id)) return;
-  const template = document.createElement("template");
-  template.innerHTML = html; // escaped by the server, which wrote the rest of the page in the same way
-  tellTimes(template.content);
-  const card = template.content.firstElementChild;
+
+function add(list, card, first) {
+  if (!list || document.getElementById(card.id)) return;
+  tellTimes(card);
   card.classList.add("arrives");
   if (first) list.prepend(card);
   else list.append(card);
+  if (document.hidden) document.title = "● " + title;
 }
 
-function count(id, kind) {
+function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html; // escaped by the server, which wrote the rest of the page in the same way
+  return template.content.firstElementChild;
+}
+
+function count(id, kind, next) {
   for (const el of document.querySelectorAll(`[data-post="${CSS.escape(id)}"] [data-count="${kind}"]`)) {
     const number = el.querySelector("b");
-    const n = Number(number.textContent) + 1;
+    const before = Number(number.textContent);
+    const n = next(before);
+    if (n === before) continue;
     number.textContent = n;
     el.querySelector("span").textContent = n === 1 ? el.dataset.one : el.dataset.many;
     number.classList.remove("bump");
@@ -50,15 +57,30 @@ function count(id, kind) {
   }
 }
 
+const oneMore = (n) => n + 1;
+
 function hear(update) {
   switch (update.type) {
-    case "post": return add(posts, update.html, "post-" + update.id, true);
-    case "reply": return add(replies, update.html, "reply-" + update.id, false);
-    case "replied": return count(update.id, "replies");
-    case "view": return count(update.id, "views");
+    case "post": return add(posts, parse(update.html), true);
+    case "reply": return add(replies, parse(update.html), false);
+    case "replied": return count(update.id, "replies", oneMore);
+    case "view": return count(update.id, "views", oneMore);
     case "people":
       presence.hidden = false;
       people.textContent = update.count === 1 ? "just you here" : `${update.count} people here`;
+  }
+}
+
+// catchUp takes from the page as it is now what nobody told us while the socket was away.
+async function catchUp() {
+  const response = await fetch(location.href);
+  if (!response.ok) return;
+  const now = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const card of [...now.querySelectorAll("#posts > *")].reverse()) add(posts, card, true);
+  for (const card of now.querySelectorAll("#replies > *")) add(replies, card, false);
+  for (const el of now.querySelectorAll("[data-post] [data-count]")) {
+    const n = Number(el.querySelector("b").textContent);
+    count(el.closest("[data-post]").dataset.post, el.dataset.count, (before) => Math.max(before, n));
   }
 }
 
@@ -70,8 +92,9 @@ function connect() {
   url.protocol = url.protocol.replace("http", "ws");
   const socket = new WebSocket(url);
   socket.onopen = () => {
-    failures = 0;
     presence.classList.remove("away");
+    if (failures > 0) catchUp().catch(() => {}); // when it fails, the socket breaks too
+    failures = 0;
   };
   socket.onmessage = (event) => hear(JSON.parse(event.data));
   socket.onclose = () => {
@@ -86,8 +109,15 @@ tellTimes(document);
 setInterval(() => tellTimes(document), 30000);
 if (document.body.dataset.live) connect();
 
-// One click posts once.
+// A dot in the title says that something is new, until somebody looks.
+const title = document.title;
+document.addEventListener("visibilitychange", () => { if (!document.hidden) document.title = title; });
+
+// One click posts once, and so do Ctrl and Enter.
 for (const form of document.forms) {
   form.addEventListener("submit", () => { form.querySelector("button").disabled = true; });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !form.querySelector("button").disabled) form.requestSubmit();
+  });
 }
 addEventListener("pageshow", () => { for (const b of document.querySelectorAll("button")) b.disabled = false; });
