@@ -22,6 +22,9 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 # Programs that tests drive, as program:package of Debian.
 TEST_PROGRAMS := wrk:wrk chromium:chromium
 
+# What odachost new builds against, as long as no release is to be had.
+CHECKOUT := github.com/odac-run/odachost/cmd/odachost/internal/build.checkout
+
 say = @echo '== $(1)'
 
 .PHONY: help
@@ -31,7 +34,7 @@ help: ## what this file can do
 .PHONY: build
 build: ## the binary, into bin/odachost
 	$(call say,build bin/odachost)
-	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/odachost
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X '$(CHECKOUT)=$(CURDIR)'" -o bin/ ./cmd/odachost
 
 .PHONY: run
 run: build ## build and serve the example plugins on http://127.0.0.1:8080 (ODAC_LISTEN changes it)

@@ -19,6 +19,9 @@ import (
 // DefaultTenant is the tenant of who names none.
 const DefaultTenant = "default"
 
+// StoreFolder is the store of deployments, below Config.DataDir: see plugins.OpenStore.
+const StoreFolder = "plugins"
+
 // DatabaseConfig says where a database is.
 type DatabaseConfig = database.Config
 

@@ -163,7 +163,8 @@ func (h *Host) retire(old *revision) {
 }
 
 // Rollback makes an earlier revision of the deployment's history serve again: the one before, or the digest to. The
-// database stays as it is: migrations add, so an older revision finds what it knew.
+// database stays as it is: migrations add, so an older revision finds what it knew. After a removal the revision that was
+// removed comes back.
 func (h *Host) Rollback(ctx context.Context, tenant, name string, to plugins.Digest, by, note string) (plugins.Deployment, error) {
 	or(&tenant, DefaultTenant)
 	d, err := h.claim(key{tenant, name})
@@ -172,7 +173,8 @@ func (h *Host) Rollback(ctx context.Context, tenant, name string, to plugins.Dig
 	}
 	defer d.mu.Unlock()
 	before, err := h.store.Get(tenant, name)
-	if err != nil {
+	removed := errors.Is(err, plugins.ErrNotFound)
+	if err != nil && !removed {
 		return plugins.Deployment{}, err
 	}
 	record, err := h.store.Rollback(ctx, plugins.RollbackRequest{Tenant: tenant, Name: name, To: to, By: by, Note: note})
@@ -181,9 +183,12 @@ func (h *Host) Rollback(ctx context.Context, tenant, name string, to plugins.Dig
 	}
 	if err := h.serveStored(ctx, d, record.Digest); err != nil {
 		// The record goes back to what serves.
-		_, undo := h.store.Deploy(context.WithoutCancel(ctx), plugins.DeployRequest{
-			Tenant: tenant, Name: name, Digest: before.Digest, By: by, Note: "rollback failed", Approve: true,
-		})
+		const note = "rollback failed"
+		ctx := context.WithoutCancel(ctx)
+		if removed {
+			return plugins.Deployment{}, errors.Join(err, h.store.Remove(ctx, tenant, name, by, note))
+		}
+		_, undo := h.store.Deploy(ctx, plugins.DeployRequest{Tenant: tenant, Name: name, Digest: before.Digest, By: by, Note: note, Approve: true})
 		return plugins.Deployment{}, errors.Join(err, undo)
 	}
 	return record, nil

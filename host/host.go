@@ -99,7 +99,7 @@ func (h *Host) open() (err error) {
 	if h.hub, err = ws.New(sockets); err != nil {
 		return err
 	}
-	if h.store, err = plugins.OpenStore(filepath.Join(h.config.DataDir, "plugins"), plugins.StoreOptions{}); err != nil {
+	if h.store, err = plugins.OpenStore(filepath.Join(h.config.DataDir, StoreFolder), plugins.StoreOptions{}); err != nil {
 		return err
 	}
 	writes := h.config.Buffer

@@ -236,6 +236,10 @@ func TestDeploymentsSurviveRestart(t *testing.T) {
 	s.stop()
 	s = open(t, dir)
 	s.has("GET", "/app/", 404, "nothing is deployed here")
+	if _, err := s.Rollback(t.Context(), "", "app", "", "test", "too soon"); err != nil {
+		t.Fatal(err)
+	}
+	s.want("GET", "/app/", "", 200, "hello")
 }
 
 func TestDeployRefuses(t *testing.T) {

@@ -186,6 +186,7 @@ func newerOrOlder(guest int) string {
 func (r *revision) explain(err error) error {
 	var link *engine.LinkError
 	var export *engine.ExportError
+	var broken *engine.CompileError
 	switch {
 	case errors.As(err, &link):
 		var b strings.Builder
@@ -193,6 +194,8 @@ func (r *revision) explain(err error) error {
 			fmt.Fprintf(&b, "\n  %s.%s: %s", m.Module, m.Name, r.remedy(m))
 		}
 		return fmt.Errorf("the module imports what this host does not link:%s", b.String())
+	case errors.As(err, &broken):
+		return fmt.Errorf("the module is damaged, or no WebAssembly that this host runs: build the plugin again: %w", err)
 	case errors.As(err, &export):
 		return fmt.Errorf("export %s: %s: build the plugin with the SDK (-buildmode=c-shared for Go)", export.Name, export.Reason)
 	case errors.Is(err, engine.ErrDeadline):

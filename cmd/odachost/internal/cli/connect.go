@@ -25,8 +25,6 @@ const (
 	closeTime = 30 * time.Second
 	// startTime is how long another host on the data folder may take to answer, or to go.
 	startTime = 30 * time.Second
-	// storeFolder is where host keeps its plugins.Store below the data folder.
-	storeFolder = "plugins"
 )
 
 // connection is a host that a command talks to.
@@ -57,7 +55,7 @@ func withHost(c *cobra.Command, s *streams, makeData bool, do func(context.Conte
 
 // dataExists keeps a command that was started in the wrong folder from making a new, empty data folder there.
 func dataExists(l *config.Loaded) error {
-	if _, err := os.Stat(filepath.Join(l.Data, storeFolder)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(l.Data, host.StoreFolder)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return fmt.Errorf("nothing was ever deployed in the data folder %s: name the right one with --data, or deploy a plugin", l.Data)
@@ -174,5 +172,5 @@ func offline(l *config.Loaded) (*plugins.Store, error) {
 	if err := dataExists(l); err != nil {
 		return nil, err
 	}
-	return plugins.OpenStore(filepath.Join(l.Data, storeFolder), plugins.StoreOptions{})
+	return plugins.OpenStore(filepath.Join(l.Data, host.StoreFolder), plugins.StoreOptions{})
 }
