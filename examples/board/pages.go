@@ -58,7 +58,10 @@ func frontPage(posts []post, f form, number int, more bool) *html {
 		writePost(h, p, false)
 	}
 	h.raw(`</div>`)
-	if len(posts) == 0 {
+	switch {
+	case len(posts) == 0 && number > 1:
+		h.raw(`<p class="empty">That was everything.</p>`)
+	case len(posts) == 0:
 		h.raw(`<p class="empty">Nothing here yet. Yours could be the first.</p>`)
 	}
 	h.raw(`<nav class="pages" aria-label="Pages">`)
@@ -73,7 +76,7 @@ func frontPage(posts []post, f form, number int, more bool) *html {
 
 func postPage(p post, replies []reply, f form) *html {
 	h := begin(p.Name+": "+firstLine(p.Text), p.ID)
-	h.raw(`<div class="column"><nav class="back" aria-label="Back"><a`).attr("href", odac.URL("/")).raw(`>All posts</a></nav>`)
+	h.raw(`<div class="column"><nav class="back" aria-label="Back"><a`).attr("href", odac.URL("/")).raw(`>All posts</a></nav><h1 class="unseen">`).text(p.Name).raw(`’s post</h1>`)
 	writePost(h, p, true)
 	h.raw(`<section aria-labelledby="replies-title"><h2 id="replies-title">Replies</h2><div id="replies" class="replies" aria-live="polite">`)
 	for _, r := range replies {

@@ -84,13 +84,16 @@ async function catchUp() {
   }
 }
 
-// The socket, opened again when it breaks: after 0.5 s, 1 s, 2 s ... 30 s, each with some chance in it.
+// The socket, opened again when it breaks: after 0.5 s, 1 s, 2 s ... 30 s, each with some chance in it. A page that is left is kept
+// by the browser for the way back; its socket is not, or its reader would be counted there too.
+let socket, retry;
 let failures = 0;
+let left = false;
 
 function connect() {
   const url = new URL(document.body.dataset.live, location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  const socket = new WebSocket(url);
+  socket = new WebSocket(url);
   socket.onopen = () => {
     presence.classList.remove("away");
     if (failures > 0) catchUp().catch(() => {}); // when it fails, the socket breaks too
@@ -100,14 +103,29 @@ function connect() {
   socket.onclose = () => {
     presence.classList.add("away");
     people.textContent = "connecting";
+    if (left) return;
     const wait = Math.min(30000, 500 * 2 ** failures++) * (0.5 + Math.random() / 2);
-    setTimeout(connect, wait);
+    retry = setTimeout(connect, wait);
   };
+}
+
+if (document.body.dataset.live) {
+  connect();
+  addEventListener("pagehide", () => {
+    left = true;
+    clearTimeout(retry);
+    socket.close();
+  });
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    left = false;
+    failures = 1; // there is something to catch up with
+    connect();
+  });
 }
 
 tellTimes(document);
 setInterval(() => tellTimes(document), 30000);
-if (document.body.dataset.live) connect();
 
 // A dot in the title says that something is new, until somebody looks.
 const title = document.title;

@@ -2,7 +2,11 @@
 
 package browser_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
 
 // TestBoard is an evening at the board: Chromium, and the host as a user starts it.
 func TestBoard(t *testing.T) {
@@ -59,6 +63,14 @@ func TestBoard(t *testing.T) {
 		p.until(post("views", "2"))
 	}
 
+	// Who goes back finds the page as it is now, and is here once.
+	ann.do(chromedp.Navigate(s.url + "/posts/" + id))
+	s.submit("/posts", "Eve", "While Ann was reading")
+	ann.until(`history.back() === undefined`)
+	ann.shows("#posts .text", "While Ann was reading")
+	ann.shows(".presence:not(.away)", "3 people")
+	bob.shows(".presence", "3 people")
+
 	// A reply appears on the post's page, and is counted on the front page.
 	bob.mark()
 	dan.write("Dan", "So have I, sometimes")
@@ -67,7 +79,7 @@ func TestBoard(t *testing.T) {
 	bob.unmoved()
 	dan.until(`document.querySelector(".reply:target")`)
 	ann.until(post("replies", "1"))
-	ann.until(post("views", "3")) // Dan was shown the page with his reply
+	ann.until(post("views", "4")) // Ann was, and Dan was shown the page with his reply
 	bob.close()
 	dan.close()
 
@@ -88,33 +100,15 @@ func TestBoard(t *testing.T) {
 
 	// Nothing is lost: neither by that, nor by an orderly stop.
 	for range 2 {
-		s.shows("/", `<b>3</b> <span>views</span>`)
+		s.shows("/", `<b>4</b> <span>views</span>`)
 		fay := newTab(t, browser, s.url)
-		for _, text := range []string{"is anybody", "switched off", "power cut", "second one", "Welcome!"} {
+		for _, text := range []string{"is anybody", "switched off", "was reading", "power cut", "second one", "Welcome!"} {
 			fay.shows("#posts .text", text)
 		}
 		fay.until(post("replies", "1"))
-		fay.until(post("views", "3"))
+		fay.until(post("views", "4"))
 		fay.close()
 		s.stop()
 		s.start()
 	}
-}
-
-// TestMistakes shows what a visitor sees who forgot something, or is lost.
-func TestMistakes(t *testing.T) {
-	browser := newChromium(t)
-	s := newServer(t)
-	ann := newTab(t, browser, s.url)
-	ann.write("Ann", "   ")
-	ann.shows("[role=alert]", "Almost there")
-	ann.until(`document.activeElement.getAttribute("aria-describedby") === "text-error"`)
-	ann.until(`document.querySelector("#name").value === "Ann"`)
-	ann.forgive("status of 422")
-	ann.write("Ann", "Now then")
-	ann.shows("#posts .text", "Now then")
-
-	lost := newTab(t, browser, s.url+"/posts/no-such-post")
-	lost.shows("h1", "Nothing here")
-	lost.forgive("status of 404")
 }

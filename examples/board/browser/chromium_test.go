@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -18,6 +19,9 @@ import (
 
 	"github.com/odac-run/odachost/internal/testkit"
 )
+
+// patience bounds what must come; it is no measure.
+const patience = 20 * time.Second
 
 // newChromium starts a browser without windows. Where there is none and none can be installed, the test is skipped.
 func newChromium(t *testing.T) context.Context {
@@ -64,6 +68,9 @@ func newTab(t *testing.T, browser context.Context, url string, steps ...chromedp
 		}
 	})
 	t.Cleanup(p.close)
+	if err := chromedp.Do(ctx); err != nil { // not under the patience of do: the tab would end with it
+		t.Fatalf("open a tab: %v", err)
+	}
 	p.do(append(steps, chromedp.Navigate(url))...)
 	return p
 }
@@ -114,7 +121,9 @@ func (p *tab) forgive(text string) {
 
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	if err := chromedp.Do(p.ctx, steps...); err != nil {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatal(err)
 	}
 }
