@@ -3,11 +3,17 @@
 package browser_test
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"flag"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +32,7 @@ var talk = []struct {
 	{"Noor", "Found a set of keys with a small brass owl at the bus stop on Elm Street. The baker has them behind the counter.", 190, 9, []string{"Ines: Mine! Thank you so much. The owl is called Margaret.", "Noor: Then Margaret waits for you beside the rye bread."}},
 	{"Theo", "Does anybody know who plays the cello on the third floor on Sunday mornings? No complaint at all. I only want to say that I open my window for it.", 84, 14, []string{"Ada: That is Mr. Okafor. He will be delighted.", "Mika: I thought I was the only one!", "Okafor: I am. Next Sunday: Bach, and requests."}},
 	{"Mika", "Potluck in the courtyard on Friday at seven.\nBring a plate, a chair, and one thing to share. If it rains we move to the bicycle shed.", 26, 11, []string{"Theo: I bring the big pot of dal.", "Jun: I have six chairs."}},
+	{"Jun", "Learned to whistle with two fingers today, at fifty-one. My apologies to everybody who was in the stairwell.", 9, 12, []string{"Noor: We heard. We applauded.", "Theo: Next week: the cello?"}},
 	{"Ada", "The first tomatoes on the roof are ripe. Take one, leave the green ones, and say hello to the bees 🍅", 3, 7, []string{"Jun: Had one. It tasted of summer."}},
 }
 
@@ -49,9 +56,10 @@ func furnish(s *server) {
 // backdate lets the talk have taken an evening.
 func (p *tab) backdate() {
 	p.t.Helper()
+	const set = `.every(e => e.querySelector("time").dateTime = new Date(Date.now() - %s * 60000).toISOString())`
+	p.until(`[...document.querySelectorAll("[data-post]")]`+set, 300)
 	for _, post := range talk {
-		p.until(`[...document.querySelectorAll(".card")].filter(e => e.textContent.includes(%s))
-			.every(e => e.querySelector("time").dateTime = new Date(Date.now() - %s * 60000).toISOString())`, post.text[:20], post.minutes)
+		p.until(`[...document.querySelectorAll(".card")].filter(e => e.textContent.includes(%s))`+set, post.text[:20], post.minutes)
 	}
 	p.until(`(tellTimes(document), true)`)
 }
@@ -134,19 +142,54 @@ func TestPages(t *testing.T) {
 				p.picture(filepath.Join(t.ArtifactDir(), d.name+"-"+page.name+".png"))
 			}
 			if update && d.name == "desktop-light" && page.name == "front" {
+				p.do(chromedp.SendKeys(chromedp.CSS("#name"), "Ines"), chromedp.SendKeys(chromedp.CSS("#text"), "Margaret is home again. She says hello, and so do I."))
 				p.picture("../../../docs/board.png")
 			}
 		}
 	}
 }
 
+// picture keeps what the tab shows, in as few bytes as there can be.
 func (p *tab) picture(file string) {
 	p.t.Helper()
-	picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	if err == nil {
-		err = os.WriteFile(file, picture, 0o644) //nolint:gosec // a picture for everybody
-	}
+	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	picture, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var small bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, withPalette(picture)); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, small.Bytes(), 0o644); err != nil { //nolint:gosec // a picture for everybody
+		p.t.Fatal(err)
+	}
+}
+
+// withPalette keeps the 256 colours that are used most; of a page that is nearly all.
+func withPalette(from image.Image) *image.Paletted {
+	uses := map[color.Color]int{}
+	for y := range from.Bounds().Dy() {
+		for x := range from.Bounds().Dx() {
+			uses[from.At(x, y)]++
+		}
+	}
+	palette := slices.SortedFunc(maps.Keys(uses), func(a, b color.Color) int { return uses[b] - uses[a] })
+	to := image.NewPaletted(from.Bounds(), palette[:min(len(palette), 256)])
+	nearest := map[color.Color]uint8{}
+	for y := range from.Bounds().Dy() {
+		for x := range from.Bounds().Dx() {
+			c := from.At(x, y)
+			index, ok := nearest[c]
+			if !ok {
+				index = uint8(to.Palette.Index(c)) //nolint:gosec // of 256
+				nearest[c] = index
+			}
+			to.SetColorIndex(x, y, index)
+		}
+	}
+	return to
 }
