@@ -47,6 +47,9 @@ type site struct {
 	url  string
 	log  *logBuffer
 	stop func()
+
+	drain  context.CancelFunc // tells Serve to end
+	served chan error
 }
 
 // open starts a host on a data folder and serves it until the test ends.
@@ -68,7 +71,7 @@ func open(t testing.TB, dir string, change ...func(*host.Config)) *site {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(ctx, l) }()
-	s.Host, s.url = h, "http://"+l.Addr().String()
+	s.Host, s.url, s.drain, s.served = h, "http://"+l.Addr().String(), cancel, served
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -88,10 +91,22 @@ var cacheDir = func() func(testing.TB) string {
 	return func(testing.TB) string { return dir }
 }()
 
+// bundles are packed once: under the race detector that takes a second each.
+var bundles sync.Map
+
 // bundle packs a guest of testdata with its manifest, changed by pairs of old and new text.
 func bundle(t testing.TB, guest string, pairs ...string) *plugins.Bundle {
 	t.Helper()
-	from := filepath.Join("testdata", "guests", guest)
+	return pack(t, filepath.Join("testdata", "guests", guest), pairs...)
+}
+
+// pack packs the plugin of a folder with its manifest, changed by pairs of old and new text.
+func pack(t testing.TB, from string, pairs ...string) *plugins.Bundle {
+	t.Helper()
+	key := strings.Join(append([]string{from}, pairs...), "\x00")
+	if b, ok := bundles.Load(key); ok {
+		return b.(*plugins.Bundle)
+	}
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		t.Fatal(err)
@@ -103,7 +118,7 @@ func bundle(t testing.TB, guest string, pairs ...string) *plugins.Bundle {
 	text := string(manifest)
 	for i := 0; i < len(pairs); i += 2 {
 		if !strings.Contains(text, pairs[i]) {
-			t.Fatalf("%s: the manifest has no %q", guest, pairs[i])
+			t.Fatalf("%s: the manifest has no %q", from, pairs[i])
 		}
 		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
 	}
@@ -113,6 +128,7 @@ func bundle(t testing.TB, guest string, pairs ...string) *plugins.Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bundles.Store(key, b)
 	return b
 }
 

@@ -4,7 +4,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	odac "github.com/odac-run/odachost/sdk"
@@ -13,7 +15,19 @@ import (
 // state tells fresh instances from warm ones.
 var state int
 
+// early is what the host answered before odac_register: the configuration is there, the rest is not.
+var (
+	early       = odac.Config("greeting")
+	_, earlyErr = odac.DB("items").All()
+)
+
 func init() {
+	fmt.Println("printed at start")
+	odac.Get("/early", func(c *odac.Ctx) error { return c.Text(200, fmt.Sprint(early, " ", earlyErr)) })
+	odac.Get("/client", func(c *odac.Ctx) error { return c.Text(200, c.Remote()+" "+c.Scheme()) })
+	odac.Get("/big", func(c *odac.Ctx) error {
+		return c.Text(200, strings.Repeat(odac.Config("greeting")+"\n", 100<<10/(len(odac.Config("greeting"))+1)))
+	})
 	odac.Get("/{$}", func(c *odac.Ctx) error { return c.Text(200, odac.Config("greeting")) })
 	odac.Post("/echo/{word}", func(c *odac.Ctx) error {
 		c.SetHeader("X-Word", c.Param("word"))
@@ -107,6 +121,8 @@ func items() {
 				return err
 			}
 			switch c.Param("how") {
+			case "exit":
+				os.Exit(3)
 			case "spin":
 				for {
 					state++
@@ -123,6 +139,31 @@ func items() {
 			return c.Text(200, "rolled back")
 		}
 		return err
+	})
+	// Adds one to a row in a transaction, and in the middle of it waits for an answer from a URL, if there is one.
+	odac.Post("/tx-hit/{name}", func(c *odac.Ctx) error {
+		return odac.Tx(func(tx *odac.Transaction) error {
+			row, err := tx.DB("items").Where("name", c.Param("name")).First()
+			if err != nil {
+				return err
+			}
+			_, err = tx.DB("items").Where("name", c.Param("name")).Update(odac.Map{"hits": row.Int("hits") + 1})
+			if url := c.Query("url"); url != "" && err == nil {
+				_, err = odac.Fetch(odac.Request{URL: url})
+			}
+			return err
+		})
+	})
+	odac.Get("/count", func(c *odac.Ctx) error {
+		rows, err := odac.DB("items").Select("name").AllRows().All()
+		if err != nil {
+			return err
+		}
+		names := make([]string, len(rows))
+		for i, row := range rows {
+			names[i] = row.String("name")
+		}
+		return c.Text(200, strings.Join(names, "\n"))
 	})
 	odac.Get("/denied", func(*odac.Ctx) error {
 		_, err := odac.DB("notes").Where("id", 1).Delete()
@@ -167,8 +208,8 @@ func sockets() {
 			if string(m.Data) == "trap" {
 				panic("on purpose")
 			}
-			if string(m.Data) == "all" {
-				_, err := odac.Broadcast(s.Param("room"), "to all")
+			if text, ok := strings.CutPrefix(string(m.Data), "all"); ok {
+				_, err := odac.Broadcast(s.Param("room"), "to all"+text)
 				return err
 			}
 			return s.SendText(fmt.Sprintf("%d:%s", n, m.Data))

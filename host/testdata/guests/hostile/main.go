@@ -21,6 +21,57 @@ func take(req, reqLen, resp, respCap uint32) uint64
 //go:wasmimport odac:db/v1 query
 func query(req, reqLen, resp, respCap uint32) uint64
 
+//go:wasmimport odac:db/v1 begin
+func begin(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:db/v1 commit
+func commit(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:db/v1 rollback
+func rollback(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:cache/v1 query
+func cachedQuery(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:cache/v1 clear
+func cacheClear(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:buffer/v1 write
+func bufferWrite(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:buffer/v1 flush
+func bufferFlush(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:ws/v1 send
+func wsSend(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:ws/v1 broadcast
+func wsBroadcast(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:ws/v1 join
+func wsJoin(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:ws/v1 leave
+func wsLeave(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:ws/v1 count
+func wsCount(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:ws/v1 close
+func wsClose(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:ws/v1 data
+func wsData(req, reqLen, resp, respCap uint32) uint64
+
+//go:wasmimport odac:http/v1 fetch
+func fetch(req, reqLen, resp, respCap uint32) uint64
+
+// functions are all that the host offers, in the order of the list in the fuzz test.
+var functions = []func(req, reqLen, resp, respCap uint32) uint64{
+	input, take, query, begin, commit, rollback, cachedQuery, cacheClear, bufferWrite, bufferFlush,
+	wsSend, wsBroadcast, wsJoin, wsLeave, wsCount, wsClose, wsData, fetch,
+}
+
 func main() {}
 
 func ptr(b []byte) uint32 { return uint32(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
@@ -29,7 +80,7 @@ func reply(b []byte) { output(ptr(b), uint32(len(b)), 0, 0) }
 
 //go:wasmexport odac_register
 func register(size uint32) uint32 {
-	b, _ := (&abi.Registration{ABI: abi.Version, SDK: "none", Calls: []string{"attack"}}).MarshalMsg(nil)
+	b, _ := (&abi.Registration{ABI: abi.Version, SDK: "none", Calls: []string{"attack", "raw"}}).MarshalMsg(nil)
 	reply(b)
 	return 0
 }
@@ -44,10 +95,29 @@ func event(kind, size uint32) uint32 {
 	if _, err := in.UnmarshalMsg(buf); err != nil {
 		return uint32(abi.ErrnoInvalid)
 	}
-	answer := []byte(attack(string(in.Body)))
+	var answer []byte
+	if in.Name == "raw" {
+		answer = raw(in.Body)
+	} else {
+		answer = []byte(attack(string(in.Body)))
+	}
 	b, _ := (&abi.CallReply{Body: answer}).MarshalMsg(nil)
 	reply(b)
 	return 0
+}
+
+// raw calls functions with the bytes that it is given: a list of the function's number, the length of the request and the
+// request. In one call, so that transactions meet what comes after them. It answers the errnos.
+func raw(calls []byte) (errnos []byte) {
+	resp := make([]byte, 256)
+	for len(calls) >= 2 {
+		f, n := functions[int(calls[0])%len(functions)], min(int(calls[1]), len(calls)-2)
+		req := calls[2 : 2+n]
+		calls = calls[2+n:]
+		errno, _ := abi.Unpack(f(ptr(req), uint32(len(req)), ptr(resp), uint32(len(resp))))
+		errnos = append(errnos, byte(errno))
+	}
+	return errnos
 }
 
 func attack(name string) string {
@@ -88,6 +158,24 @@ func attack(name string) string {
 		return say(query(ptr(q), uint32(len(q)), 0, 0))
 	case "take nothing":
 		return say(take(0, 0, at, room))
+	case "open transaction": // left open, with a row in it
+		at, _ := (&abi.Begin{}).MarshalMsg(nil)
+		if errno, _ := abi.Unpack(begin(ptr(at), uint32(len(at)), ptr(resp), room)); errno != abi.ErrnoOK {
+			return errno.Kind()
+		}
+		row, _ := (&abi.Query{Tx: 1, Verb: abi.VerbInsert, Table: "items", Fields: []string{"name"}, Rows: []abi.Values{{abi.Text("left")}}}).MarshalMsg(nil)
+		return say(query(ptr(row), uint32(len(row)), ptr(resp), room))[:2]
+	case "another transaction":
+		at, _ := (&abi.Tx{ID: 7}).MarshalMsg(nil)
+		return say(commit(ptr(at), uint32(len(at)), ptr(resp), room))
+	case "rows": // how many there are
+		take := make([]byte, 4096)
+		_, n := abi.Unpack(query(ptr(q), uint32(len(q)), ptr(take), uint32(len(take))))
+		var result abi.Result
+		if _, err := result.UnmarshalMsg(take[:min(n, len(take))]); err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(len(result.Rows), " rows")
 	case "deep":
 		sink = deep(0)
 	case "exponential":
