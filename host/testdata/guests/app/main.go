@@ -154,16 +154,20 @@ func items() {
 			return err
 		})
 	})
-	odac.Get("/count", func(c *odac.Ctx) error {
-		rows, err := odac.DB("items").Select("name").AllRows().All()
+	odac.Post("/note/{body}", func(c *odac.Ctx) error {
+		_, err := odac.DB("notes").Buffer().Insert(odac.Map{"body": c.Param("body")})
+		return err
+	})
+	odac.Get("/notes", func(c *odac.Ctx) error {
+		bodies, err := odac.DB("notes").Order("id").Pluck("body")
 		if err != nil {
 			return err
 		}
-		names := make([]string, len(rows))
-		for i, row := range rows {
-			names[i] = row.String("name")
+		lines := make([]string, len(bodies))
+		for i, body := range bodies {
+			lines[i] = body.String()
 		}
-		return c.Text(200, strings.Join(names, "\n"))
+		return c.Text(200, strings.Join(lines, "\n"))
 	})
 	odac.Get("/denied", func(*odac.Ctx) error {
 		_, err := odac.DB("notes").Where("id", 1).Delete()
