@@ -40,6 +40,15 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// take is what was written since the last take.
+func (l *logBuffer) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.b.String()
+	l.b.Reset()
+	return text
+}
+
 // site is a host that serves on loopback.
 type site struct {
 	*host.Host
