@@ -23,8 +23,14 @@ func TestBlocks(t *testing.T) {
 		t.Errorf("a view of 5 bytes could grow to %d", cap(v))
 	}
 	for _, c := range []struct{ off, n uint64 }{
-		{0, 1}, {7, 1}, {extismBase, math.MaxUint64}, {extismBase, 1 << 40}, {math.MaxUint64, 1}, {math.MaxUint64, math.MaxUint64},
-		{third + 100_001, 8}, {uint64(len(b.data)) + extismBase, 1},
+		{0, 1},
+		{7, 1},
+		{extismBase, math.MaxUint64},
+		{extismBase, 1 << 40},
+		{math.MaxUint64, 1},
+		{math.MaxUint64, math.MaxUint64},
+		{third + 100_001, 8},
+		{uint64(len(b.data)) + extismBase, 1},
 	} {
 		if b.view(c.off, c.n) != nil {
 			t.Errorf("there is a view of %d bytes at %d", c.n, c.off)

@@ -39,7 +39,8 @@ func FuzzHostFunctions(f *testing.F) {
 	s.deploy(bundle(f, "hostile"))
 	one := func(function byte, m interface {
 		MarshalMsg([]byte) ([]byte, error)
-	}) []byte {
+	},
+	) []byte {
 		b, err := m.MarshalMsg(nil)
 		if err != nil || len(b) > 255 {
 			f.Fatal(err, len(b))
@@ -57,7 +58,9 @@ func FuzzHostFunctions(f *testing.F) {
 		return all
 	}
 	seeds := [][]byte{
-		{}, {rawInput, 0}, {rawTake, 0},
+		{},
+		{rawInput, 0},
+		{rawTake, 0},
 		insert,
 		one(rawQuery, &abi.Query{
 			Table: "items", Columns: []abi.Column{{Name: "name"}, {Name: "id", Func: "count", As: "n"}}, Group: []string{"name"}, Order: []abi.Order{{Column: "name", Desc: true}},

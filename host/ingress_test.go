@@ -122,7 +122,7 @@ func TestBodies(t *testing.T) {
 			conn.say(c.text).hears(c.status, c.want)
 		})
 	}
-	t.Run("pipelined", func(t *testing.T) {
+	t.Run("pipelined", func(*testing.T) {
 		conn := s.dial()
 		var text strings.Builder
 		for i := range 50 {
@@ -133,7 +133,7 @@ func TestBodies(t *testing.T) {
 			conn.hears(201, fmt.Sprintf("%02d", i))
 		}
 	})
-	t.Run("the client goes away in the middle", func(t *testing.T) {
+	t.Run("the client goes away in the middle", func(*testing.T) {
 		s.dial().say(head + "Content-Length: 1000\r\n\r\nhalf").Close()
 		s.want("POST", "/app/echo/x", "next", 201, "next")
 	})

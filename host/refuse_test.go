@@ -60,8 +60,11 @@ func TestBadGuests(t *testing.T) {
 		{"cron and interval", registration(abi.Registration{Schedules: []abi.Schedule{{Name: "both", Every: 1000, Cron: "* * * * *"}}}), "", []string{"both"}},
 		{"too often", registration(abi.Registration{Schedules: []abi.Schedule{{Name: "often", Every: 1}}}), "", []string{"often", "one second"}},
 		{"too seldom", registration(abi.Registration{Schedules: []abi.Schedule{{Name: "seldom", Every: 1 << 62}}}), "", []string{"seldom", "one year"}},
-		{"origin not granted", registration(abi.Registration{Sockets: []abi.Socket{{Pattern: "/live", Origins: []string{"evil.example"}}}}),
-			"capabilities: {ws: true}", []string{"/live", "evil.example", "ws: {origins:"}},
+		{
+			"origin not granted", registration(abi.Registration{Sockets: []abi.Socket{{Pattern: "/live", Origins: []string{"evil.example"}}}}),
+			"capabilities: {ws: true}",
+			[]string{"/live", "evil.example", "ws: {origins:"},
+		},
 		{"socket not granted", registration(abi.Registration{Sockets: []abi.Socket{{Pattern: "/live"}}}), "", []string{"/live", "ws: true"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

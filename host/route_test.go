@@ -128,8 +128,16 @@ func TestTableIsImmutable(t *testing.T) {
 
 func TestWildcards(t *testing.T) {
 	for _, c := range []struct{ pattern, want string }{
-		{"/", ""}, {"/{$}", ""}, {"/a/{id}", "id"}, {"/{a}/x/{b}/{rest...}", "a b rest"}, {"/{a}/{$}", "a"},
-		{"", "error"}, {"a", "error"}, {"GET /", "error"}, {"/{a", "error"}, {"/" + strings.Repeat("a", 1<<20), "error"},
+		{"/", ""},
+		{"/{$}", ""},
+		{"/a/{id}", "id"},
+		{"/{a}/x/{b}/{rest...}", "a b rest"},
+		{"/{a}/{$}", "a"},
+		{"", "error"},
+		{"a", "error"},
+		{"GET /", "error"},
+		{"/{a", "error"},
+		{"/" + strings.Repeat("a", 1<<20), "error"},
 	} {
 		names, err := wildcards(c.pattern)
 		got := strings.Join(names, " ")

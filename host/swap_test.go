@@ -54,7 +54,7 @@ func (s *site) load(connections int, path string, check func(status int, body []
 			var body bytes.Buffer
 			for ctx.Err() == nil {
 				turn()
-				r, _ := http.NewRequest("GET", s.url+path, nil) //nolint:noctx // one that has begun is to be answered
+				r, _ := http.NewRequest("GET", s.url+path, nil) // without a context: one that has begun is to be answered
 				resp, err := transport.RoundTrip(r)
 				if err != nil {
 					s.t.Errorf("request: %v", err)

@@ -35,11 +35,6 @@ var (
 	codeTableSet = []byte{0x41, 0x00, 0xd0, 0x70, 0x26, 0x00} // table[0] = null
 )
 
-// wasmCall is code that calls an import with no request and no room for an answer.
-func wasmCall(function byte) []byte {
-	return []byte{0x41, 0, 0x41, 0, 0x41, 0, 0x41, 0, 0x10, function, 0x1a}
-}
-
 func encoded(t testing.TB, m msgp.Marshaler) []byte {
 	t.Helper()
 	b, err := m.MarshalMsg(nil)
