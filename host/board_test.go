@@ -36,7 +36,7 @@ func TestSwapBoardUnderWrk(t *testing.T) {
 			t.Fatal(err)
 		}
 		sockets[i] = c
-		defer c.CloseNow()
+		t.Cleanup(func() { c.CloseNow() })
 		reading.Go(func() {
 			for {
 				if _, _, err := c.Read(ctx); err != nil {
