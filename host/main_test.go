@@ -188,7 +188,7 @@ func (s *site) want(method, path, body string, status int, text string) {
 	s.t.Helper()
 	gotStatus, gotText := s.do(method, path, body)
 	if gotStatus != status || gotText != text {
-		s.t.Errorf("%s %s: got %d %q, want %d %q", method, path, gotStatus, gotText, status, text)
+		s.t.Errorf("%s %s: got %d %.200q, want %d %.200q", method, path, gotStatus, gotText, status, text)
 	}
 }
 
@@ -197,6 +197,6 @@ func (s *site) has(method, path string, status int, part string) {
 	s.t.Helper()
 	gotStatus, gotText := s.do(method, path, "")
 	if gotStatus != status || !strings.Contains(gotText, part) {
-		s.t.Errorf("%s %s: got %d %q, want %d with %q", method, path, gotStatus, gotText, status, part)
+		s.t.Errorf("%s %s: got %d %.200q, want %d with %q", method, path, gotStatus, gotText, status, part)
 	}
 }
