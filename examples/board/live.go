@@ -50,10 +50,19 @@ func joined(c *odac.Conn) error {
 
 func left(*odac.Conn, int, string) error { return tellPresence() }
 
+// tellPresence tells everybody how many they are. Who turns a page leaves and joins in the same moment, in two instances: the one that
+// tells last looks again, so that no older number stays.
 func tellPresence() error {
 	n, err := everybody.Count()
-	if err == nil {
+	for range 3 {
+		if err != nil {
+			return err
+		}
 		tell(everybody, update{Type: "people", Count: n})
+		told := n
+		if n, err = everybody.Count(); n == told {
+			return err
+		}
 	}
 	return err
 }

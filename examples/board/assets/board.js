@@ -88,7 +88,6 @@ async function catchUp() {
 // by the browser for the way back; its socket is not, or its reader would be counted there too.
 let socket, retry;
 let failures = 0;
-let left = false;
 
 function connect() {
   const url = new URL(document.body.dataset.live, location.href);
@@ -103,7 +102,6 @@ function connect() {
   socket.onclose = () => {
     presence.classList.add("away");
     people.textContent = "connecting";
-    if (left) return;
     const wait = Math.min(30000, 500 * 2 ** failures++) * (0.5 + Math.random() / 2);
     retry = setTimeout(connect, wait);
   };
@@ -112,13 +110,13 @@ function connect() {
 if (document.body.dataset.live) {
   connect();
   addEventListener("pagehide", () => {
-    left = true;
     clearTimeout(retry);
+    socket.onmessage = socket.onclose = null; // they would be called when the page is back, beside those of the next socket
     socket.close();
+    presence.classList.add("away");
   });
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;
-    left = false;
     failures = 1; // there is something to catch up with
     connect();
   });

@@ -132,6 +132,12 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 func (p *tab) until(expression string, args ...any) {
 	p.t.Helper()
 	expression = script(expression, args...)
+	defer func() {
+		if p.t.Failed() {
+			text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText")) // what there is
+			p.t.Logf("the page reads:\n%s", text)
+		}
+	}()
 	testkit.Eventually(p.t, expression, func() bool {
 		ok, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 		return err == nil && ok // an error: the next page is on its way
