@@ -7,9 +7,12 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/odac-run/odachost/host"
 	"github.com/odac-run/odachost/internal/testkit"
 )
 
@@ -18,13 +21,14 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // TestRun starts the program twice on one data folder, as a user would.
 func TestRun(t *testing.T) {
 	testkit.BuildGuest(t, "greeter") // so that a change of it runs the test again
-	data := t.TempDir()
+
+	cfg := host.Config{DataDir: t.TempDir(), CacheDir: filepath.Join(os.TempDir(), "odachost-test-cache")} // compiled code is kept
 	for range 2 {
 		ctx, cancel := context.WithCancel(t.Context())
 		out, in := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			err := run(ctx, in, "greeter", data, "127.0.0.1:0")
+			err := run(ctx, in, cfg, "greeter", "127.0.0.1:0")
 			in.CloseWithError(io.ErrUnexpectedEOF)
 			ended <- err
 		}()
@@ -49,7 +53,7 @@ func TestRun(t *testing.T) {
 
 func TestRunSaysWhatIsWrong(t *testing.T) {
 	empty := t.TempDir()
-	err := run(t.Context(), io.Discard, empty, t.TempDir(), "127.0.0.1:0")
+	err := run(t.Context(), io.Discard, host.Config{DataDir: t.TempDir()}, empty, "127.0.0.1:0")
 	if err == nil || !strings.Contains(err.Error(), "build the plugin") {
 		t.Errorf("%v, want an error that names the step", err)
 	}
@@ -66,7 +70,7 @@ func get(t *testing.T, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

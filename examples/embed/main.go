@@ -24,15 +24,15 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	data := filepath.Join(os.TempDir(), "odachost-embed")
-	if err := run(ctx, os.Stdout, "examples/embed/greeter", data, "127.0.0.1:8081"); err != nil {
+	cfg := host.Config{DataDir: filepath.Join(os.TempDir(), "odachost-embed")}
+	if err := run(ctx, os.Stdout, cfg, "examples/embed/greeter", "127.0.0.1:8081"); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, plugin, data, listen string) (err error) {
+func run(ctx context.Context, out io.Writer, cfg host.Config, plugin, listen string) (err error) {
 	// A host has everything that plugins need: databases, cache, buffer and sockets are below its data folder.
-	h, err := host.New(ctx, host.Config{DataDir: data})
+	h, err := host.New(ctx, cfg)
 	if err != nil {
 		return err
 	}
