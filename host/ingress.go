@@ -81,18 +81,20 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.upgrade(w, r)
 		return
 	}
-	in := rt.request(r)
+	in, release := rt.request(r), func() {}
 	if r.Body != http.NoBody && r.ContentLength != 0 {
-		body, release, err := h.readBody(w, r, rev.limits.BodyBytes)
-		defer release()
-		if err != nil {
+		var err error
+		if in.Body, release, err = h.readBody(w, r, rev.limits.BodyBytes); err != nil {
+			release()
 			h.refuse(w, r, in.ID, err)
 			return
 		}
-		in.Body = body
 	}
 	var out abi.HTTPResponse
-	if err := rev.event(r.Context(), abi.EventHTTP, in.ID, in, &out, false); err != nil {
+	err := rev.event(r.Context(), abi.EventHTTP, in.ID, in, &out, false)
+	in.Body = nil
+	release() // before the answer goes to a client that may be slow
+	if err != nil {
 		h.refuse(w, r, in.ID, err)
 		return
 	}
@@ -264,7 +266,9 @@ func (h *Host) refuse(w http.ResponseWriter, r *http.Request, id string, err err
 		}
 	case errors.As(err, &known):
 		if known.Errno == abi.ErrnoTooLarge {
-			w.Header().Set("Connection", "close")
+			if r.ProtoMajor == 1 { // the rest of the body is not read; HTTP/2 resets the stream alone
+				w.Header().Set("Connection", "close")
+			}
 			status, text = known.Errno.Status(), known.Text
 		} else if known.Errno == abi.ErrnoInvalid && strings.HasPrefix(known.Text, "the request") {
 			status, text = known.Errno.Status(), known.Text
