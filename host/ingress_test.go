@@ -220,6 +220,7 @@ func certificate(t *testing.T) (tls.Certificate, *http.Client) {
 
 func TestHTTPS(t *testing.T) {
 	cert, c := certificate(t)
+	defer c.CloseIdleConnections()
 	s := open(t, t.TempDir(), func(cfg *host.Config) {
 		cfg.HTTP.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
 		cfg.HTTP.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}

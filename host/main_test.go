@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/odac-run/odachost/host"
 	"github.com/odac-run/odachost/internal/testkit"
@@ -66,6 +67,7 @@ func open(t testing.TB, dir string, change ...func(*host.Config)) *site {
 	t.Helper()
 	s := &site{t: t, log: new(logBuffer)}
 	cfg := host.Config{DataDir: dir, CacheDir: cacheDir(t), Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	cfg.HTTP.DrainTime = time.Minute // these machines can be slow
 	for _, f := range change {
 		f(&cfg)
 	}
