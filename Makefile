@@ -13,9 +13,12 @@ SUITE ?= main
 LINT_VERSION := v2.12.2
 LINT := bin/tools/golangci-lint-$(LINT_VERSION)-$(shell $(GO) env GOVERSION)
 
+# What it found is kept by checkout: from a common cache it reports the files of another, which may be gone with its nolint comments.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/tools/cache
+
 # Guests: the example plugins, and what they stand on, are compiled for WebAssembly too.
 WASM := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
-GUESTS = ./abi/... ./sdk/... $(patsubst %/plugin.yaml,./%,$(wildcard examples/*/plugin.yaml))
+GUESTS = ./abi/... ./sdk/... $(patsubst %/plugin.yaml,./%,$(wildcard examples/*/plugin.yaml examples/*/*/plugin.yaml))
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
@@ -27,6 +30,13 @@ CHECKOUT := github.com/odac-run/odachost/cmd/odachost/internal/build.checkout
 
 say = @echo '== $(1)'
 
+# Counts the packages that go build -v names, because the first build takes minutes, and passes on what else it says.
+define count
+n=0; while IFS= read -r line; do \
+	if [[ ! $$line =~ ^[[:alnum:]./_~-]+$$ ]]; then printf '%s\n' "$$line" >&2; \
+	elif (( ++n % 25 == 0 )); then echo "   $$n of about $${all:=$$($(GO) list -deps ./cmd/odachost | wc -l)} packages compiled"; fi; done
+endef
+
 .PHONY: help
 help: ## what this file can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -34,7 +44,7 @@ help: ## what this file can do
 .PHONY: build
 build: ## the binary, into bin/odachost
 	$(call say,build bin/odachost)
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X '$(CHECKOUT)=$(CURDIR)'" -o bin/ ./cmd/odachost
+	@CGO_ENABLED=0 $(GO) build -v -trimpath -ldflags "-X '$(CHECKOUT)=$(CURDIR)'" -o bin/ ./cmd/odachost 2>&1 | { $(count); }
 
 .PHONY: run
 run: build ## build and serve the example plugins on http://127.0.0.1:8080 (ODAC_LISTEN changes it)
@@ -44,6 +54,10 @@ run: build ## build and serve the example plugins on http://127.0.0.1:8080 (ODAC
 test: test-programs ## all tests, with the race detector, in random order
 	$(call say,test)
 	@CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
+	$(call say,test the memory of other systems)
+	@$(GO) test -tags portable -run 'Reset|Secrets|Tables|Memory|Bounds|Close|Concurrent' ./host/internal/engine
+	$(call say,test at full speed what the race detector slows down)
+	@$(GO) test -timeout 5m -run TestSwap ./host
 
 # Only root can have packages installed; without them the tests that need one say so and are skipped.
 .PHONY: test-programs
@@ -104,7 +118,7 @@ fmt: $(LINT) ## format the code
 	@$(LINT) fmt
 
 .PHONY: bench
-bench: ## measure: prints figure lines (SUITE=main)
+bench: ## measure: prints figure lines (SUITE=main, engine, idle, migrate or database)
 	@cd bench && $(GO) run . $(SUITE)
 
 .PHONY: clean

@@ -62,6 +62,7 @@ var grants = []grant{
 var fences = []struct{ module, below, reason string }{
 	{"github.com/tetratelabs/wazero", "host/internal", "the engine has one seam: all others speak of revisions and calls"},
 	{"github.com/extism/go-pdk", "sdk", "only guests have a PDK"},
+	{"github.com/dop251/goja", "cmd/odachost/internal/jsschema", "JavaScript is read once, at import: no package that runs needs an interpreter of it"},
 }
 
 const (

@@ -26,7 +26,8 @@
 // # Messages
 //
 // Messages are MessagePack maps with short keys; unknown keys are ignored, missing ones are zero. Rows are arrays.
-// A [Value] keeps its SQL type. Nothing nests deeper than a fixed depth: conditions are a list in postfix order.
+// A [Value] keeps its SQL type. Nothing nests deeper than a fixed depth: conditions are a list in postfix order, sub-queries a list
+// in which they are named by number.
 //
 // # Stability
 //

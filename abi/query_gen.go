@@ -13,17 +13,17 @@ const (
 )
 
 // MarshalMsg implements msgp.Marshaler
-func (z Begin) MarshalMsg(b []byte) (o []byte, err error) {
+func (z *Batch) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(2)
-	var zb0001Mask uint8 /* 2 bits */
+	zb0001Len := uint32(3)
+	var zb0001Mask uint8 /* 3 bits */
 	_ = zb0001Mask
 	if z.Conn == "" {
 		zb0001Len--
 		zb0001Mask |= 0x1
 	}
-	if z.ReadOnly == false {
+	if z.Tx == 0 {
 		zb0001Len--
 		zb0001Mask |= 0x2
 	}
@@ -38,16 +38,26 @@ func (z Begin) MarshalMsg(b []byte) (o []byte, err error) {
 			o = msgp.AppendString(o, z.Conn)
 		}
 		if (zb0001Mask & 0x2) == 0 { // if not omitted
-			// string "ro"
-			o = append(o, 0xa2, 0x72, 0x6f)
-			o = msgp.AppendBool(o, z.ReadOnly)
+			// string "tx"
+			o = append(o, 0xa2, 0x74, 0x78)
+			o = msgp.AppendUint32(o, z.Tx)
+		}
+		// string "q"
+		o = append(o, 0xa1, 0x71)
+		o = msgp.AppendArrayHeader(o, uint32(len(z.Queries)))
+		for za0001 := range z.Queries {
+			o, err = z.Queries[za0001].MarshalMsg(o)
+			if err != nil {
+				err = msgp.WrapError(err, "Queries", za0001)
+				return
+			}
 		}
 	}
 	return
 }
 
 // UnmarshalMsg implements msgp.Unmarshaler
-func (z *Begin) UnmarshalMsg(bts []byte) (o []byte, err error) {
+func (z *Batch) UnmarshalMsg(bts []byte) (o []byte, err error) {
 	var field []byte
 	_ = field
 	var zb0001 uint32
@@ -77,13 +87,36 @@ func (z *Begin) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				return
 			}
 			zb0001Mask |= 0x1
-		case "ro":
-			z.ReadOnly, bts, err = msgp.ReadBoolBytes(bts)
+		case "tx":
+			z.Tx, bts, err = msgp.ReadUint32Bytes(bts)
 			if err != nil {
-				err = msgp.WrapError(err, "ReadOnly")
+				err = msgp.WrapError(err, "Tx")
 				return
 			}
 			zb0001Mask |= 0x2
+		case "q":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Queries")
+				return
+			}
+			if zb0002 > 256 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Queries) >= int(zb0002) {
+				z.Queries = (z.Queries)[:zb0002]
+			} else {
+				z.Queries = make([]Query, zb0002)
+			}
+			for za0001 := range z.Queries {
+				bts, err = z.Queries[za0001].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Queries", za0001)
+					return
+				}
+			}
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -98,7 +131,7 @@ func (z *Begin) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			z.Conn = ""
 		}
 		if (zb0001Mask & 0x2) == 0 {
-			z.ReadOnly = false
+			z.Tx = 0
 		}
 	}
 	o = bts
@@ -106,8 +139,235 @@ func (z *Begin) UnmarshalMsg(bts []byte) (o []byte, err error) {
 }
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
-func (z Begin) Msgsize() (s int) {
-	s = 1 + 3 + msgp.StringPrefixSize + len(z.Conn) + 3 + msgp.BoolSize
+func (z *Batch) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Conn) + 3 + msgp.Uint32Size + 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Queries {
+		s += z.Queries[za0001].Msgsize()
+	}
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
+func (z *BatchResult) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// map header, size 1
+	// string "r"
+	o = append(o, 0x81, 0xa1, 0x72)
+	o = msgp.AppendArrayHeader(o, uint32(len(z.Results)))
+	for za0001 := range z.Results {
+		o, err = z.Results[za0001].MarshalMsg(o)
+		if err != nil {
+			err = msgp.WrapError(err, "Results", za0001)
+			return
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *BatchResult) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > z9eee6f6blimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "r":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Results")
+				return
+			}
+			if zb0002 > z9eee6f6blimitArrays {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Results) >= int(zb0002) {
+				z.Results = (z.Results)[:zb0002]
+			} else {
+				z.Results = make([]Result, zb0002)
+			}
+			for za0001 := range z.Results {
+				bts, err = z.Results[za0001].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Results", za0001)
+					return
+				}
+			}
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *BatchResult) Msgsize() (s int) {
+	s = 1 + 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Results {
+		s += z.Results[za0001].Msgsize()
+	}
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
+func (z *Begin) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(4)
+	var zb0001Mask uint8 /* 4 bits */
+	_ = zb0001Mask
+	if z.Conn == "" {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	if z.ReadOnly == false {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	if z.Isolation == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	if z.Parent == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "db"
+			o = append(o, 0xa2, 0x64, 0x62)
+			o = msgp.AppendString(o, z.Conn)
+		}
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "ro"
+			o = append(o, 0xa2, 0x72, 0x6f)
+			o = msgp.AppendBool(o, z.ReadOnly)
+		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "iso"
+			o = append(o, 0xa3, 0x69, 0x73, 0x6f)
+			o = msgp.AppendUint8(o, uint8(z.Isolation))
+		}
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "p"
+			o = append(o, 0xa1, 0x70)
+			o = msgp.AppendUint32(o, z.Parent)
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Begin) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > z9eee6f6blimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint8 /* 4 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "db":
+			z.Conn, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Conn")
+				return
+			}
+			zb0001Mask |= 0x1
+		case "ro":
+			z.ReadOnly, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "ReadOnly")
+				return
+			}
+			zb0001Mask |= 0x2
+		case "iso":
+			{
+				var zb0002 uint8
+				zb0002, bts, err = msgp.ReadUint8Bytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Isolation")
+					return
+				}
+				z.Isolation = Isolation(zb0002)
+			}
+			zb0001Mask |= 0x4
+		case "p":
+			z.Parent, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Parent")
+				return
+			}
+			zb0001Mask |= 0x8
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if zb0001Mask != 0xf {
+		if (zb0001Mask & 0x1) == 0 {
+			z.Conn = ""
+		}
+		if (zb0001Mask & 0x2) == 0 {
+			z.ReadOnly = false
+		}
+		if (zb0001Mask & 0x4) == 0 {
+			z.Isolation = 0
+		}
+		if (zb0001Mask & 0x8) == 0 {
+			z.Parent = 0
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *Begin) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Conn) + 3 + msgp.BoolSize + 4 + msgp.Uint8Size + 2 + msgp.Uint32Size
 	return
 }
 
@@ -510,11 +770,11 @@ func (z *BufferWrite) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
-func (z Column) MarshalMsg(b []byte) (o []byte, err error) {
+func (z *Column) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(3)
-	var zb0001Mask uint8 /* 3 bits */
+	zb0001Len := uint32(5)
+	var zb0001Mask uint8 /* 5 bits */
 	_ = zb0001Mask
 	if z.Func == "" {
 		zb0001Len--
@@ -523,6 +783,14 @@ func (z Column) MarshalMsg(b []byte) (o []byte, err error) {
 	if z.As == "" {
 		zb0001Len--
 		zb0001Mask |= 0x4
+	}
+	if z.Distinct == false {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	if z.Sub == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x10
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -542,6 +810,16 @@ func (z Column) MarshalMsg(b []byte) (o []byte, err error) {
 			o = append(o, 0xa2, 0x61, 0x73)
 			o = msgp.AppendString(o, z.As)
 		}
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "d"
+			o = append(o, 0xa1, 0x64)
+			o = msgp.AppendBool(o, z.Distinct)
+		}
+		if (zb0001Mask & 0x10) == 0 { // if not omitted
+			// string "q"
+			o = append(o, 0xa1, 0x71)
+			o = msgp.AppendUint32(o, z.Sub)
+		}
 	}
 	return
 }
@@ -560,7 +838,7 @@ func (z *Column) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		err = msgp.ErrLimitExceeded
 		return
 	}
-	var zb0001Mask uint8 /* 2 bits */
+	var zb0001Mask uint8 /* 4 bits */
 	_ = zb0001Mask
 	for zb0001 > 0 {
 		zb0001--
@@ -590,6 +868,20 @@ func (z *Column) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				return
 			}
 			zb0001Mask |= 0x2
+		case "d":
+			z.Distinct, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Distinct")
+				return
+			}
+			zb0001Mask |= 0x4
+		case "q":
+			z.Sub, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Sub")
+				return
+			}
+			zb0001Mask |= 0x8
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -599,12 +891,18 @@ func (z *Column) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 	}
 	// Clear omitted fields.
-	if zb0001Mask != 0x3 {
+	if zb0001Mask != 0xf {
 		if (zb0001Mask & 0x1) == 0 {
 			z.Func = ""
 		}
 		if (zb0001Mask & 0x2) == 0 {
 			z.As = ""
+		}
+		if (zb0001Mask & 0x4) == 0 {
+			z.Distinct = false
+		}
+		if (zb0001Mask & 0x8) == 0 {
+			z.Sub = 0
 		}
 	}
 	o = bts
@@ -612,8 +910,8 @@ func (z *Column) UnmarshalMsg(bts []byte) (o []byte, err error) {
 }
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
-func (z Column) Msgsize() (s int) {
-	s = 1 + 2 + msgp.StringPrefixSize + len(z.Name) + 2 + msgp.StringPrefixSize + len(z.Func) + 3 + msgp.StringPrefixSize + len(z.As)
+func (z *Column) Msgsize() (s int) {
+	s = 1 + 2 + msgp.StringPrefixSize + len(z.Name) + 2 + msgp.StringPrefixSize + len(z.Func) + 3 + msgp.StringPrefixSize + len(z.As) + 2 + msgp.BoolSize + 2 + msgp.Uint32Size
 	return
 }
 
@@ -621,8 +919,8 @@ func (z Column) Msgsize() (s int) {
 func (z *Cond) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(6)
-	var zb0001Mask uint8 /* 6 bits */
+	zb0001Len := uint32(7)
+	var zb0001Mask uint8 /* 7 bits */
 	_ = zb0001Mask
 	if z.Op == 0 {
 		zb0001Len--
@@ -643,6 +941,10 @@ func (z *Cond) MarshalMsg(b []byte) (o []byte, err error) {
 	if z.Other == "" {
 		zb0001Len--
 		zb0001Mask |= 0x10
+	}
+	if z.Sub == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x40
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -681,6 +983,11 @@ func (z *Cond) MarshalMsg(b []byte) (o []byte, err error) {
 			err = msgp.WrapError(err, "Values")
 			return
 		}
+		if (zb0001Mask & 0x40) == 0 { // if not omitted
+			// string "q"
+			o = append(o, 0xa1, 0x71)
+			o = msgp.AppendUint32(o, z.Sub)
+		}
 	}
 	return
 }
@@ -699,7 +1006,7 @@ func (z *Cond) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		err = msgp.ErrLimitExceeded
 		return
 	}
-	var zb0001Mask uint8 /* 6 bits */
+	var zb0001Mask uint8 /* 7 bits */
 	_ = zb0001Mask
 	for zb0001 > 0 {
 		zb0001--
@@ -755,6 +1062,13 @@ func (z *Cond) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				return
 			}
 			zb0001Mask |= 0x20
+		case "q":
+			z.Sub, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Sub")
+				return
+			}
+			zb0001Mask |= 0x40
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -764,7 +1078,7 @@ func (z *Cond) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 	}
 	// Clear omitted fields.
-	if zb0001Mask != 0x3f {
+	if zb0001Mask != 0x7f {
 		if (zb0001Mask & 0x1) == 0 {
 			z.Op = 0
 		}
@@ -783,6 +1097,9 @@ func (z *Cond) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		if (zb0001Mask & 0x20) == 0 {
 			z.Values = Values{}
 		}
+		if (zb0001Mask & 0x40) == 0 {
+			z.Sub = 0
+		}
 	}
 	o = bts
 	return
@@ -790,7 +1107,7 @@ func (z *Cond) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *Cond) Msgsize() (s int) {
-	s = 1 + 2 + msgp.Uint8Size + 2 + msgp.Uint32Size + 2 + msgp.StringPrefixSize + len(z.Column) + 2 + msgp.StringPrefixSize + len(z.Func) + 2 + msgp.StringPrefixSize + len(z.Other) + 2 + z.Values.Msgsize()
+	s = 1 + 2 + msgp.Uint8Size + 2 + msgp.Uint32Size + 2 + msgp.StringPrefixSize + len(z.Column) + 2 + msgp.StringPrefixSize + len(z.Func) + 2 + msgp.StringPrefixSize + len(z.Other) + 2 + z.Values.Msgsize() + 2 + msgp.Uint32Size
 	return
 }
 
@@ -826,8 +1143,8 @@ func (z CondOp) Msgsize() (s int) {
 func (z *Conflict) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(2)
-	var zb0001Mask uint8 /* 2 bits */
+	zb0001Len := uint32(3)
+	var zb0001Mask uint8 /* 3 bits */
 	_ = zb0001Mask
 	if z.Columns == nil {
 		zb0001Len--
@@ -836,6 +1153,10 @@ func (z *Conflict) MarshalMsg(b []byte) (o []byte, err error) {
 	if z.Update == nil {
 		zb0001Len--
 		zb0001Mask |= 0x2
+	}
+	if z.Add == nil {
+		zb0001Len--
+		zb0001Mask |= 0x4
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -858,6 +1179,14 @@ func (z *Conflict) MarshalMsg(b []byte) (o []byte, err error) {
 				o = msgp.AppendString(o, z.Update[za0002])
 			}
 		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "a"
+			o = append(o, 0xa1, 0x61)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Add)))
+			for za0003 := range z.Add {
+				o = msgp.AppendString(o, z.Add[za0003])
+			}
+		}
 	}
 	return
 }
@@ -876,7 +1205,7 @@ func (z *Conflict) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		err = msgp.ErrLimitExceeded
 		return
 	}
-	var zb0001Mask uint8 /* 2 bits */
+	var zb0001Mask uint8 /* 3 bits */
 	_ = zb0001Mask
 	for zb0001 > 0 {
 		zb0001--
@@ -934,6 +1263,30 @@ func (z *Conflict) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				}
 			}
 			zb0001Mask |= 0x2
+		case "a":
+			var zb0004 uint32
+			zb0004, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Add")
+				return
+			}
+			if zb0004 > z9eee6f6blimitArrays {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Add) >= int(zb0004) {
+				z.Add = (z.Add)[:zb0004]
+			} else {
+				z.Add = make([]string, zb0004)
+			}
+			for za0003 := range z.Add {
+				z.Add[za0003], bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Add", za0003)
+					return
+				}
+			}
+			zb0001Mask |= 0x4
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -943,12 +1296,15 @@ func (z *Conflict) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 	}
 	// Clear omitted fields.
-	if zb0001Mask != 0x3 {
+	if zb0001Mask != 0x7 {
 		if (zb0001Mask & 0x1) == 0 {
 			z.Columns = nil
 		}
 		if (zb0001Mask & 0x2) == 0 {
 			z.Update = nil
+		}
+		if (zb0001Mask & 0x4) == 0 {
+			z.Add = nil
 		}
 	}
 	o = bts
@@ -965,6 +1321,98 @@ func (z *Conflict) Msgsize() (s int) {
 	for za0002 := range z.Update {
 		s += msgp.StringPrefixSize + len(z.Update[za0002])
 	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0003 := range z.Add {
+		s += msgp.StringPrefixSize + len(z.Add[za0003])
+	}
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
+func (z Cursor) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(2)
+	var zb0001Mask uint8 /* 2 bits */
+	_ = zb0001Mask
+	if z.Rows == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		// string "cu"
+		o = append(o, 0xa2, 0x63, 0x75)
+		o = msgp.AppendUint32(o, z.ID)
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "n"
+			o = append(o, 0xa1, 0x6e)
+			o = msgp.AppendInt64(o, z.Rows)
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Cursor) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > z9eee6f6blimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint8 /* 1 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "cu":
+			z.ID, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "ID")
+				return
+			}
+		case "n":
+			z.Rows, bts, err = msgp.ReadInt64Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Rows")
+				return
+			}
+			zb0001Mask |= 0x1
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if (zb0001Mask & 0x1) == 0 {
+		z.Rows = 0
+	}
+
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z Cursor) Msgsize() (s int) {
+	s = 1 + 3 + msgp.Uint32Size + 2 + msgp.Int64Size
 	return
 }
 
@@ -1066,11 +1514,39 @@ func (z Durability) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z Isolation) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	o = msgp.AppendUint8(o, uint8(z))
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Isolation) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	{
+		var zb0001 uint8
+		zb0001, bts, err = msgp.ReadUint8Bytes(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		(*z) = Isolation(zb0001)
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z Isolation) Msgsize() (s int) {
+	s = msgp.Uint8Size
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *Join) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(4)
-	var zb0001Mask uint8 /* 4 bits */
+	zb0001Len := uint32(5)
+	var zb0001Mask uint8 /* 5 bits */
 	_ = zb0001Mask
 	if z.Kind == "" {
 		zb0001Len--
@@ -1083,6 +1559,10 @@ func (z *Join) MarshalMsg(b []byte) (o []byte, err error) {
 	if z.On == nil {
 		zb0001Len--
 		zb0001Mask |= 0x8
+	}
+	if z.From == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x10
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -1114,6 +1594,11 @@ func (z *Join) MarshalMsg(b []byte) (o []byte, err error) {
 				}
 			}
 		}
+		if (zb0001Mask & 0x10) == 0 { // if not omitted
+			// string "fr"
+			o = append(o, 0xa2, 0x66, 0x72)
+			o = msgp.AppendUint32(o, z.From)
+		}
 	}
 	return
 }
@@ -1132,7 +1617,7 @@ func (z *Join) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		err = msgp.ErrLimitExceeded
 		return
 	}
-	var zb0001Mask uint8 /* 3 bits */
+	var zb0001Mask uint8 /* 4 bits */
 	_ = zb0001Mask
 	for zb0001 > 0 {
 		zb0001--
@@ -1186,6 +1671,13 @@ func (z *Join) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				}
 			}
 			zb0001Mask |= 0x4
+		case "fr":
+			z.From, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "From")
+				return
+			}
+			zb0001Mask |= 0x8
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -1195,7 +1687,7 @@ func (z *Join) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 	}
 	// Clear omitted fields.
-	if zb0001Mask != 0x7 {
+	if zb0001Mask != 0xf {
 		if (zb0001Mask & 0x1) == 0 {
 			z.Kind = ""
 		}
@@ -1204,6 +1696,9 @@ func (z *Join) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 		if (zb0001Mask & 0x4) == 0 {
 			z.On = nil
+		}
+		if (zb0001Mask & 0x8) == 0 {
+			z.From = 0
 		}
 	}
 	o = bts
@@ -1216,6 +1711,35 @@ func (z *Join) Msgsize() (s int) {
 	for za0001 := range z.On {
 		s += z.On[za0001].Msgsize()
 	}
+	s += 3 + msgp.Uint32Size
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
+func (z Lock) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	o = msgp.AppendUint8(o, uint8(z))
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Lock) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	{
+		var zb0001 uint8
+		zb0001, bts, err = msgp.ReadUint8Bytes(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		(*z) = Lock(zb0001)
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z Lock) Msgsize() (s int) {
+	s = msgp.Uint8Size
 	return
 }
 
@@ -1308,11 +1832,181 @@ func (z Order) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z *Page) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(3)
+	var zb0001Mask uint8 /* 3 bits */
+	_ = zb0001Mask
+	if z.Columns == nil {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	if z.Rows == nil {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	if z.Done == false {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "c"
+			o = append(o, 0xa1, 0x63)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Columns)))
+			for za0001 := range z.Columns {
+				o = msgp.AppendString(o, z.Columns[za0001])
+			}
+		}
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "r"
+			o = append(o, 0xa1, 0x72)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Rows)))
+			for za0002 := range z.Rows {
+				o, err = z.Rows[za0002].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Rows", za0002)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "d"
+			o = append(o, 0xa1, 0x64)
+			o = msgp.AppendBool(o, z.Done)
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Page) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > z9eee6f6blimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint8 /* 3 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "c":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Columns")
+				return
+			}
+			if zb0002 > z9eee6f6blimitArrays {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Columns) >= int(zb0002) {
+				z.Columns = (z.Columns)[:zb0002]
+			} else {
+				z.Columns = make([]string, zb0002)
+			}
+			for za0001 := range z.Columns {
+				z.Columns[za0001], bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Columns", za0001)
+					return
+				}
+			}
+			zb0001Mask |= 0x1
+		case "r":
+			var zb0003 uint32
+			zb0003, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Rows")
+				return
+			}
+			if zb0003 > z9eee6f6blimitArrays {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Rows) >= int(zb0003) {
+				z.Rows = (z.Rows)[:zb0003]
+			} else {
+				z.Rows = make([]Values, zb0003)
+			}
+			for za0002 := range z.Rows {
+				bts, err = z.Rows[za0002].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Rows", za0002)
+					return
+				}
+			}
+			zb0001Mask |= 0x2
+		case "d":
+			z.Done, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Done")
+				return
+			}
+			zb0001Mask |= 0x4
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if zb0001Mask != 0x7 {
+		if (zb0001Mask & 0x1) == 0 {
+			z.Columns = nil
+		}
+		if (zb0001Mask & 0x2) == 0 {
+			z.Rows = nil
+		}
+		if (zb0001Mask & 0x4) == 0 {
+			z.Done = false
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *Page) Msgsize() (s int) {
+	s = 1 + 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Columns {
+		s += msgp.StringPrefixSize + len(z.Columns[za0001])
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0002 := range z.Rows {
+		s += z.Rows[za0002].Msgsize()
+	}
+	s += 2 + msgp.BoolSize
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(20)
-	var zb0001Mask uint32 /* 20 bits */
+	zb0001Len := uint32(30)
+	var zb0001Mask uint32 /* 30 bits */
 	_ = zb0001Mask
 	if z.Conn == "" {
 		zb0001Len--
@@ -1326,69 +2020,109 @@ func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 		zb0001Len--
 		zb0001Mask |= 0x4
 	}
-	if z.As == "" {
+	if z.From == 0 {
 		zb0001Len--
 		zb0001Mask |= 0x10
 	}
-	if z.Columns == nil {
+	if z.As == "" {
 		zb0001Len--
 		zb0001Mask |= 0x20
 	}
-	if z.Distinct == false {
+	if z.Columns == nil {
 		zb0001Len--
 		zb0001Mask |= 0x40
 	}
-	if z.Joins == nil {
+	if z.Distinct == false {
 		zb0001Len--
 		zb0001Mask |= 0x80
 	}
-	if z.Group == nil {
+	if z.Joins == nil {
 		zb0001Len--
 		zb0001Mask |= 0x100
 	}
-	if z.Having == nil {
+	if z.Group == nil {
 		zb0001Len--
 		zb0001Mask |= 0x200
 	}
-	if z.Order == nil {
+	if z.Having == nil {
 		zb0001Len--
 		zb0001Mask |= 0x400
 	}
-	if z.Limit == 0 {
+	if z.Order == nil {
 		zb0001Len--
 		zb0001Mask |= 0x800
 	}
-	if z.Offset == 0 {
+	if z.Limit == 0 {
 		zb0001Len--
 		zb0001Mask |= 0x1000
 	}
-	if z.Where == nil {
+	if z.Offset == 0 {
 		zb0001Len--
 		zb0001Mask |= 0x2000
 	}
-	if z.Fields == nil {
+	if z.After == nil {
 		zb0001Len--
 		zb0001Mask |= 0x4000
 	}
-	if z.Rows == nil {
+	if z.Unions == nil {
 		zb0001Len--
 		zb0001Mask |= 0x8000
 	}
-	if z.Increments == nil {
+	if z.Lock == 0 {
 		zb0001Len--
 		zb0001Mask |= 0x10000
 	}
-	if z.Conflict == nil {
+	if z.Wait == 0 {
 		zb0001Len--
 		zb0001Mask |= 0x20000
 	}
-	if z.Returning == nil {
+	if z.Subs == nil {
 		zb0001Len--
 		zb0001Mask |= 0x40000
 	}
-	if z.TTL == 0 {
+	if z.Where == nil {
 		zb0001Len--
 		zb0001Mask |= 0x80000
+	}
+	if z.Fields == nil {
+		zb0001Len--
+		zb0001Mask |= 0x100000
+	}
+	if z.Rows == nil {
+		zb0001Len--
+		zb0001Mask |= 0x200000
+	}
+	if z.Increments == nil {
+		zb0001Len--
+		zb0001Mask |= 0x400000
+	}
+	if z.Conflict == nil {
+		zb0001Len--
+		zb0001Mask |= 0x800000
+	}
+	if z.Returning == nil {
+		zb0001Len--
+		zb0001Mask |= 0x1000000
+	}
+	if z.Truncate == false {
+		zb0001Len--
+		zb0001Mask |= 0x2000000
+	}
+	if z.SQL == "" {
+		zb0001Len--
+		zb0001Mask |= 0x4000000
+	}
+	if z.Args == nil {
+		zb0001Len--
+		zb0001Mask |= 0x8000000
+	}
+	if z.Names == nil {
+		zb0001Len--
+		zb0001Mask |= 0x10000000
+	}
+	if z.TTL == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x20000000
 	}
 	// variable map header, size zb0001Len
 	o = msgp.AppendMapHeader(o, zb0001Len)
@@ -1414,54 +2148,33 @@ func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 		o = append(o, 0xa1, 0x74)
 		o = msgp.AppendString(o, z.Table)
 		if (zb0001Mask & 0x10) == 0 { // if not omitted
+			// string "fr"
+			o = append(o, 0xa2, 0x66, 0x72)
+			o = msgp.AppendUint32(o, z.From)
+		}
+		if (zb0001Mask & 0x20) == 0 { // if not omitted
 			// string "as"
 			o = append(o, 0xa2, 0x61, 0x73)
 			o = msgp.AppendString(o, z.As)
 		}
-		if (zb0001Mask & 0x20) == 0 { // if not omitted
+		if (zb0001Mask & 0x40) == 0 { // if not omitted
 			// string "c"
 			o = append(o, 0xa1, 0x63)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Columns)))
 			for za0001 := range z.Columns {
-				// check for omitted fields
-				zb0002Len := uint32(3)
-				var zb0002Mask uint8 /* 3 bits */
-				_ = zb0002Mask
-				if z.Columns[za0001].Func == "" {
-					zb0002Len--
-					zb0002Mask |= 0x2
-				}
-				if z.Columns[za0001].As == "" {
-					zb0002Len--
-					zb0002Mask |= 0x4
-				}
-				// variable map header, size zb0002Len
-				o = append(o, 0x80|uint8(zb0002Len))
-
-				// skip if no fields are to be emitted
-				if zb0002Len != 0 {
-					// string "n"
-					o = append(o, 0xa1, 0x6e)
-					o = msgp.AppendString(o, z.Columns[za0001].Name)
-					if (zb0002Mask & 0x2) == 0 { // if not omitted
-						// string "f"
-						o = append(o, 0xa1, 0x66)
-						o = msgp.AppendString(o, z.Columns[za0001].Func)
-					}
-					if (zb0002Mask & 0x4) == 0 { // if not omitted
-						// string "as"
-						o = append(o, 0xa2, 0x61, 0x73)
-						o = msgp.AppendString(o, z.Columns[za0001].As)
-					}
+				o, err = z.Columns[za0001].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Columns", za0001)
+					return
 				}
 			}
 		}
-		if (zb0001Mask & 0x40) == 0 { // if not omitted
+		if (zb0001Mask & 0x80) == 0 { // if not omitted
 			// string "di"
 			o = append(o, 0xa2, 0x64, 0x69)
 			o = msgp.AppendBool(o, z.Distinct)
 		}
-		if (zb0001Mask & 0x80) == 0 { // if not omitted
+		if (zb0001Mask & 0x100) == 0 { // if not omitted
 			// string "j"
 			o = append(o, 0xa1, 0x6a)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Joins)))
@@ -1473,7 +2186,7 @@ func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 				}
 			}
 		}
-		if (zb0001Mask & 0x100) == 0 { // if not omitted
+		if (zb0001Mask & 0x200) == 0 { // if not omitted
 			// string "g"
 			o = append(o, 0xa1, 0x67)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Group)))
@@ -1481,7 +2194,7 @@ func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 				o = msgp.AppendString(o, z.Group[za0003])
 			}
 		}
-		if (zb0001Mask & 0x200) == 0 { // if not omitted
+		if (zb0001Mask & 0x400) == 0 { // if not omitted
 			// string "hv"
 			o = append(o, 0xa2, 0x68, 0x76)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Having)))
@@ -1493,16 +2206,67 @@ func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 				}
 			}
 		}
-		if (zb0001Mask & 0x400) == 0 { // if not omitted
+		if (zb0001Mask & 0x800) == 0 { // if not omitted
 			// string "o"
 			o = append(o, 0xa1, 0x6f)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Order)))
 			for za0005 := range z.Order {
 				// check for omitted fields
+				zb0002Len := uint32(2)
+				var zb0002Mask uint8 /* 2 bits */
+				_ = zb0002Mask
+				if z.Order[za0005].Desc == false {
+					zb0002Len--
+					zb0002Mask |= 0x2
+				}
+				// variable map header, size zb0002Len
+				o = append(o, 0x80|uint8(zb0002Len))
+
+				// skip if no fields are to be emitted
+				if zb0002Len != 0 {
+					// string "c"
+					o = append(o, 0xa1, 0x63)
+					o = msgp.AppendString(o, z.Order[za0005].Column)
+					if (zb0002Mask & 0x2) == 0 { // if not omitted
+						// string "d"
+						o = append(o, 0xa1, 0x64)
+						o = msgp.AppendBool(o, z.Order[za0005].Desc)
+					}
+				}
+			}
+		}
+		if (zb0001Mask & 0x1000) == 0 { // if not omitted
+			// string "l"
+			o = append(o, 0xa1, 0x6c)
+			o = msgp.AppendInt64(o, z.Limit)
+		}
+		if (zb0001Mask & 0x2000) == 0 { // if not omitted
+			// string "of"
+			o = append(o, 0xa2, 0x6f, 0x66)
+			o = msgp.AppendInt64(o, z.Offset)
+		}
+		if (zb0001Mask & 0x4000) == 0 { // if not omitted
+			// string "af"
+			o = append(o, 0xa2, 0x61, 0x66)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.After)))
+			for za0006 := range z.After {
+				o, err = z.After[za0006].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "After", za0006)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x8000) == 0 { // if not omitted
+			// string "un"
+			o = append(o, 0xa2, 0x75, 0x6e)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Unions)))
+			for za0007 := range z.Unions {
+				// check for omitted fields
 				zb0003Len := uint32(2)
 				var zb0003Mask uint8 /* 2 bits */
 				_ = zb0003Mask
-				if z.Order[za0005].Desc == false {
+				if z.Unions[za0007].All == false {
 					zb0003Len--
 					zb0003Mask |= 0x2
 				}
@@ -1511,78 +2275,90 @@ func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 
 				// skip if no fields are to be emitted
 				if zb0003Len != 0 {
-					// string "c"
-					o = append(o, 0xa1, 0x63)
-					o = msgp.AppendString(o, z.Order[za0005].Column)
+					// string "q"
+					o = append(o, 0xa1, 0x71)
+					o = msgp.AppendUint32(o, z.Unions[za0007].Sub)
 					if (zb0003Mask & 0x2) == 0 { // if not omitted
-						// string "d"
-						o = append(o, 0xa1, 0x64)
-						o = msgp.AppendBool(o, z.Order[za0005].Desc)
+						// string "a"
+						o = append(o, 0xa1, 0x61)
+						o = msgp.AppendBool(o, z.Unions[za0007].All)
 					}
 				}
 			}
 		}
-		if (zb0001Mask & 0x800) == 0 { // if not omitted
-			// string "l"
-			o = append(o, 0xa1, 0x6c)
-			o = msgp.AppendInt64(o, z.Limit)
+		if (zb0001Mask & 0x10000) == 0 { // if not omitted
+			// string "lk"
+			o = append(o, 0xa2, 0x6c, 0x6b)
+			o = msgp.AppendUint8(o, uint8(z.Lock))
 		}
-		if (zb0001Mask & 0x1000) == 0 { // if not omitted
-			// string "of"
-			o = append(o, 0xa2, 0x6f, 0x66)
-			o = msgp.AppendInt64(o, z.Offset)
+		if (zb0001Mask & 0x20000) == 0 { // if not omitted
+			// string "lw"
+			o = append(o, 0xa2, 0x6c, 0x77)
+			o = msgp.AppendUint8(o, uint8(z.Wait))
 		}
-		if (zb0001Mask & 0x2000) == 0 { // if not omitted
+		if (zb0001Mask & 0x40000) == 0 { // if not omitted
+			// string "sq"
+			o = append(o, 0xa2, 0x73, 0x71)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Subs)))
+			for za0008 := range z.Subs {
+				o, err = z.Subs[za0008].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Subs", za0008)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x80000) == 0 { // if not omitted
 			// string "w"
 			o = append(o, 0xa1, 0x77)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Where)))
-			for za0006 := range z.Where {
-				o, err = z.Where[za0006].MarshalMsg(o)
+			for za0009 := range z.Where {
+				o, err = z.Where[za0009].MarshalMsg(o)
 				if err != nil {
-					err = msgp.WrapError(err, "Where", za0006)
+					err = msgp.WrapError(err, "Where", za0009)
 					return
 				}
 			}
 		}
-		if (zb0001Mask & 0x4000) == 0 { // if not omitted
+		if (zb0001Mask & 0x100000) == 0 { // if not omitted
 			// string "f"
 			o = append(o, 0xa1, 0x66)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Fields)))
-			for za0007 := range z.Fields {
-				o = msgp.AppendString(o, z.Fields[za0007])
+			for za0010 := range z.Fields {
+				o = msgp.AppendString(o, z.Fields[za0010])
 			}
 		}
-		if (zb0001Mask & 0x8000) == 0 { // if not omitted
+		if (zb0001Mask & 0x200000) == 0 { // if not omitted
 			// string "r"
 			o = append(o, 0xa1, 0x72)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Rows)))
-			for za0008 := range z.Rows {
-				o, err = z.Rows[za0008].MarshalMsg(o)
+			for za0011 := range z.Rows {
+				o, err = z.Rows[za0011].MarshalMsg(o)
 				if err != nil {
-					err = msgp.WrapError(err, "Rows", za0008)
+					err = msgp.WrapError(err, "Rows", za0011)
 					return
 				}
 			}
 		}
-		if (zb0001Mask & 0x10000) == 0 { // if not omitted
+		if (zb0001Mask & 0x400000) == 0 { // if not omitted
 			// string "in"
 			o = append(o, 0xa2, 0x69, 0x6e)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Increments)))
-			for za0009 := range z.Increments {
+			for za0012 := range z.Increments {
 				// map header, size 2
 				// string "c"
 				o = append(o, 0x82, 0xa1, 0x63)
-				o = msgp.AppendString(o, z.Increments[za0009].Column)
+				o = msgp.AppendString(o, z.Increments[za0012].Column)
 				// string "v"
 				o = append(o, 0xa1, 0x76)
-				o, err = z.Increments[za0009].By.MarshalMsg(o)
+				o, err = z.Increments[za0012].By.MarshalMsg(o)
 				if err != nil {
-					err = msgp.WrapError(err, "Increments", za0009, "By")
+					err = msgp.WrapError(err, "Increments", za0012, "By")
 					return
 				}
 			}
 		}
-		if (zb0001Mask & 0x20000) == 0 { // if not omitted
+		if (zb0001Mask & 0x800000) == 0 { // if not omitted
 			// string "cf"
 			o = append(o, 0xa2, 0x63, 0x66)
 			if z.Conflict == nil {
@@ -1595,15 +2371,45 @@ func (z *Query) MarshalMsg(b []byte) (o []byte, err error) {
 				}
 			}
 		}
-		if (zb0001Mask & 0x40000) == 0 { // if not omitted
+		if (zb0001Mask & 0x1000000) == 0 { // if not omitted
 			// string "rt"
 			o = append(o, 0xa2, 0x72, 0x74)
 			o = msgp.AppendArrayHeader(o, uint32(len(z.Returning)))
-			for za0010 := range z.Returning {
-				o = msgp.AppendString(o, z.Returning[za0010])
+			for za0013 := range z.Returning {
+				o = msgp.AppendString(o, z.Returning[za0013])
 			}
 		}
-		if (zb0001Mask & 0x80000) == 0 { // if not omitted
+		if (zb0001Mask & 0x2000000) == 0 { // if not omitted
+			// string "tr"
+			o = append(o, 0xa2, 0x74, 0x72)
+			o = msgp.AppendBool(o, z.Truncate)
+		}
+		if (zb0001Mask & 0x4000000) == 0 { // if not omitted
+			// string "sql"
+			o = append(o, 0xa3, 0x73, 0x71, 0x6c)
+			o = msgp.AppendString(o, z.SQL)
+		}
+		if (zb0001Mask & 0x8000000) == 0 { // if not omitted
+			// string "a"
+			o = append(o, 0xa1, 0x61)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Args)))
+			for za0014 := range z.Args {
+				o, err = z.Args[za0014].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Args", za0014)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x10000000) == 0 { // if not omitted
+			// string "an"
+			o = append(o, 0xa2, 0x61, 0x6e)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Names)))
+			for za0015 := range z.Names {
+				o = msgp.AppendString(o, z.Names[za0015])
+			}
+		}
+		if (zb0001Mask & 0x20000000) == 0 { // if not omitted
 			// string "ttl"
 			o = append(o, 0xa3, 0x74, 0x74, 0x6c)
 			o = msgp.AppendInt64(o, z.TTL)
@@ -1626,7 +2432,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		err = msgp.ErrLimitExceeded
 		return
 	}
-	var zb0001Mask uint32 /* 19 bits */
+	var zb0001Mask uint32 /* 29 bits */
 	_ = zb0001Mask
 	for zb0001 > 0 {
 		zb0001--
@@ -1667,13 +2473,20 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Table")
 				return
 			}
+		case "fr":
+			z.From, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "From")
+				return
+			}
+			zb0001Mask |= 0x8
 		case "as":
 			z.As, bts, err = msgp.ReadStringBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "As")
 				return
 			}
-			zb0001Mask |= 0x8
+			zb0001Mask |= 0x10
 		case "c":
 			var zb0003 uint32
 			zb0003, bts, err = msgp.ReadArrayHeaderBytes(bts)
@@ -1691,87 +2504,35 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				z.Columns = make([]Column, zb0003)
 			}
 			for za0001 := range z.Columns {
-				var zb0004 uint32
-				zb0004, bts, err = msgp.ReadMapHeaderBytes(bts)
+				bts, err = z.Columns[za0001].UnmarshalMsg(bts)
 				if err != nil {
 					err = msgp.WrapError(err, "Columns", za0001)
 					return
 				}
-				if zb0004 > 2048 {
-					err = msgp.ErrLimitExceeded
-					return
-				}
-				var zb0004Mask uint8 /* 2 bits */
-				_ = zb0004Mask
-				for zb0004 > 0 {
-					zb0004--
-					field, bts, err = msgp.ReadMapKeyZC(bts)
-					if err != nil {
-						err = msgp.WrapError(err, "Columns", za0001)
-						return
-					}
-					switch msgp.UnsafeString(field) {
-					case "n":
-						z.Columns[za0001].Name, bts, err = msgp.ReadStringBytes(bts)
-						if err != nil {
-							err = msgp.WrapError(err, "Columns", za0001, "Name")
-							return
-						}
-					case "f":
-						z.Columns[za0001].Func, bts, err = msgp.ReadStringBytes(bts)
-						if err != nil {
-							err = msgp.WrapError(err, "Columns", za0001, "Func")
-							return
-						}
-						zb0004Mask |= 0x1
-					case "as":
-						z.Columns[za0001].As, bts, err = msgp.ReadStringBytes(bts)
-						if err != nil {
-							err = msgp.WrapError(err, "Columns", za0001, "As")
-							return
-						}
-						zb0004Mask |= 0x2
-					default:
-						bts, err = msgp.Skip(bts)
-						if err != nil {
-							err = msgp.WrapError(err, "Columns", za0001)
-							return
-						}
-					}
-				}
-				// Clear omitted fields.
-				if zb0004Mask != 0x3 {
-					if (zb0004Mask & 0x1) == 0 {
-						z.Columns[za0001].Func = ""
-					}
-					if (zb0004Mask & 0x2) == 0 {
-						z.Columns[za0001].As = ""
-					}
-				}
 			}
-			zb0001Mask |= 0x10
+			zb0001Mask |= 0x20
 		case "di":
 			z.Distinct, bts, err = msgp.ReadBoolBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Distinct")
 				return
 			}
-			zb0001Mask |= 0x20
+			zb0001Mask |= 0x40
 		case "j":
-			var zb0005 uint32
-			zb0005, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			var zb0004 uint32
+			zb0004, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Joins")
 				return
 			}
-			if zb0005 > 64 {
+			if zb0004 > 64 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Joins) >= int(zb0005) {
-				z.Joins = (z.Joins)[:zb0005]
+			if cap(z.Joins) >= int(zb0004) {
+				z.Joins = (z.Joins)[:zb0004]
 			} else {
-				z.Joins = make([]Join, zb0005)
+				z.Joins = make([]Join, zb0004)
 			}
 			for za0002 := range z.Joins {
 				bts, err = z.Joins[za0002].UnmarshalMsg(bts)
@@ -1780,22 +2541,22 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					return
 				}
 			}
-			zb0001Mask |= 0x40
+			zb0001Mask |= 0x80
 		case "g":
-			var zb0006 uint32
-			zb0006, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			var zb0005 uint32
+			zb0005, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Group")
 				return
 			}
-			if zb0006 > 256 {
+			if zb0005 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Group) >= int(zb0006) {
-				z.Group = (z.Group)[:zb0006]
+			if cap(z.Group) >= int(zb0005) {
+				z.Group = (z.Group)[:zb0005]
 			} else {
-				z.Group = make([]string, zb0006)
+				z.Group = make([]string, zb0005)
 			}
 			for za0003 := range z.Group {
 				z.Group[za0003], bts, err = msgp.ReadStringBytes(bts)
@@ -1804,22 +2565,22 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					return
 				}
 			}
-			zb0001Mask |= 0x80
+			zb0001Mask |= 0x100
 		case "hv":
-			var zb0007 uint32
-			zb0007, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			var zb0006 uint32
+			zb0006, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Having")
 				return
 			}
-			if zb0007 > 4096 {
+			if zb0006 > 4096 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Having) >= int(zb0007) {
-				z.Having = (z.Having)[:zb0007]
+			if cap(z.Having) >= int(zb0006) {
+				z.Having = (z.Having)[:zb0006]
 			} else {
-				z.Having = make([]Cond, zb0007)
+				z.Having = make([]Cond, zb0006)
 			}
 			for za0004 := range z.Having {
 				bts, err = z.Having[za0004].UnmarshalMsg(bts)
@@ -1828,38 +2589,38 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					return
 				}
 			}
-			zb0001Mask |= 0x100
+			zb0001Mask |= 0x200
 		case "o":
-			var zb0008 uint32
-			zb0008, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			var zb0007 uint32
+			zb0007, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Order")
 				return
 			}
-			if zb0008 > 256 {
+			if zb0007 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Order) >= int(zb0008) {
-				z.Order = (z.Order)[:zb0008]
+			if cap(z.Order) >= int(zb0007) {
+				z.Order = (z.Order)[:zb0007]
 			} else {
-				z.Order = make([]Order, zb0008)
+				z.Order = make([]Order, zb0007)
 			}
 			for za0005 := range z.Order {
-				var zb0009 uint32
-				zb0009, bts, err = msgp.ReadMapHeaderBytes(bts)
+				var zb0008 uint32
+				zb0008, bts, err = msgp.ReadMapHeaderBytes(bts)
 				if err != nil {
 					err = msgp.WrapError(err, "Order", za0005)
 					return
 				}
-				if zb0009 > 256 {
+				if zb0008 > 256 {
 					err = msgp.ErrLimitExceeded
 					return
 				}
-				var zb0009Mask uint8 /* 1 bits */
-				_ = zb0009Mask
-				for zb0009 > 0 {
-					zb0009--
+				var zb0008Mask uint8 /* 1 bits */
+				_ = zb0008Mask
+				for zb0008 > 0 {
+					zb0008--
 					field, bts, err = msgp.ReadMapKeyZC(bts)
 					if err != nil {
 						err = msgp.WrapError(err, "Order", za0005)
@@ -1878,7 +2639,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 							err = msgp.WrapError(err, "Order", za0005, "Desc")
 							return
 						}
-						zb0009Mask |= 0x1
+						zb0008Mask |= 0x1
 					default:
 						bts, err = msgp.Skip(bts)
 						if err != nil {
@@ -1888,155 +2649,290 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					}
 				}
 				// Clear omitted fields.
-				if (zb0009Mask & 0x1) == 0 {
+				if (zb0008Mask & 0x1) == 0 {
 					z.Order[za0005].Desc = false
 				}
 
 			}
-			zb0001Mask |= 0x200
+			zb0001Mask |= 0x400
 		case "l":
 			z.Limit, bts, err = msgp.ReadInt64Bytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Limit")
 				return
 			}
-			zb0001Mask |= 0x400
+			zb0001Mask |= 0x800
 		case "of":
 			z.Offset, bts, err = msgp.ReadInt64Bytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Offset")
 				return
 			}
-			zb0001Mask |= 0x800
-		case "w":
-			var zb0010 uint32
-			zb0010, bts, err = msgp.ReadArrayHeaderBytes(bts)
-			if err != nil {
-				err = msgp.WrapError(err, "Where")
-				return
-			}
-			if zb0010 > 4096 {
-				err = msgp.ErrLimitExceeded
-				return
-			}
-			if cap(z.Where) >= int(zb0010) {
-				z.Where = (z.Where)[:zb0010]
-			} else {
-				z.Where = make([]Cond, zb0010)
-			}
-			for za0006 := range z.Where {
-				bts, err = z.Where[za0006].UnmarshalMsg(bts)
-				if err != nil {
-					err = msgp.WrapError(err, "Where", za0006)
-					return
-				}
-			}
 			zb0001Mask |= 0x1000
-		case "f":
-			var zb0011 uint32
-			zb0011, bts, err = msgp.ReadArrayHeaderBytes(bts)
+		case "af":
+			var zb0009 uint32
+			zb0009, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
-				err = msgp.WrapError(err, "Fields")
+				err = msgp.WrapError(err, "After")
 				return
 			}
-			if zb0011 > 2048 {
+			if zb0009 > 64 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Fields) >= int(zb0011) {
-				z.Fields = (z.Fields)[:zb0011]
+			if cap(z.After) >= int(zb0009) {
+				z.After = (z.After)[:zb0009]
 			} else {
-				z.Fields = make([]string, zb0011)
+				z.After = make([]Value, zb0009)
 			}
-			for za0007 := range z.Fields {
-				z.Fields[za0007], bts, err = msgp.ReadStringBytes(bts)
+			for za0006 := range z.After {
+				bts, err = z.After[za0006].UnmarshalMsg(bts)
 				if err != nil {
-					err = msgp.WrapError(err, "Fields", za0007)
+					err = msgp.WrapError(err, "After", za0006)
 					return
 				}
 			}
 			zb0001Mask |= 0x2000
+		case "un":
+			var zb0010 uint32
+			zb0010, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Unions")
+				return
+			}
+			if zb0010 > 8 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Unions) >= int(zb0010) {
+				z.Unions = (z.Unions)[:zb0010]
+			} else {
+				z.Unions = make([]Union, zb0010)
+			}
+			for za0007 := range z.Unions {
+				var zb0011 uint32
+				zb0011, bts, err = msgp.ReadMapHeaderBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Unions", za0007)
+					return
+				}
+				if zb0011 > 8 {
+					err = msgp.ErrLimitExceeded
+					return
+				}
+				var zb0011Mask uint8 /* 1 bits */
+				_ = zb0011Mask
+				for zb0011 > 0 {
+					zb0011--
+					field, bts, err = msgp.ReadMapKeyZC(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Unions", za0007)
+						return
+					}
+					switch msgp.UnsafeString(field) {
+					case "q":
+						z.Unions[za0007].Sub, bts, err = msgp.ReadUint32Bytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Unions", za0007, "Sub")
+							return
+						}
+					case "a":
+						z.Unions[za0007].All, bts, err = msgp.ReadBoolBytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Unions", za0007, "All")
+							return
+						}
+						zb0011Mask |= 0x1
+					default:
+						bts, err = msgp.Skip(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Unions", za0007)
+							return
+						}
+					}
+				}
+				// Clear omitted fields.
+				if (zb0011Mask & 0x1) == 0 {
+					z.Unions[za0007].All = false
+				}
+
+			}
+			zb0001Mask |= 0x4000
+		case "lk":
+			{
+				var zb0012 uint8
+				zb0012, bts, err = msgp.ReadUint8Bytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Lock")
+					return
+				}
+				z.Lock = Lock(zb0012)
+			}
+			zb0001Mask |= 0x8000
+		case "lw":
+			{
+				var zb0013 uint8
+				zb0013, bts, err = msgp.ReadUint8Bytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Wait")
+					return
+				}
+				z.Wait = Wait(zb0013)
+			}
+			zb0001Mask |= 0x10000
+		case "sq":
+			var zb0014 uint32
+			zb0014, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Subs")
+				return
+			}
+			if zb0014 > 32 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Subs) >= int(zb0014) {
+				z.Subs = (z.Subs)[:zb0014]
+			} else {
+				z.Subs = make([]Select, zb0014)
+			}
+			for za0008 := range z.Subs {
+				bts, err = z.Subs[za0008].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Subs", za0008)
+					return
+				}
+			}
+			zb0001Mask |= 0x20000
+		case "w":
+			var zb0015 uint32
+			zb0015, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Where")
+				return
+			}
+			if zb0015 > 4096 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Where) >= int(zb0015) {
+				z.Where = (z.Where)[:zb0015]
+			} else {
+				z.Where = make([]Cond, zb0015)
+			}
+			for za0009 := range z.Where {
+				bts, err = z.Where[za0009].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Where", za0009)
+					return
+				}
+			}
+			zb0001Mask |= 0x40000
+		case "f":
+			var zb0016 uint32
+			zb0016, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Fields")
+				return
+			}
+			if zb0016 > 2048 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Fields) >= int(zb0016) {
+				z.Fields = (z.Fields)[:zb0016]
+			} else {
+				z.Fields = make([]string, zb0016)
+			}
+			for za0010 := range z.Fields {
+				z.Fields[za0010], bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Fields", za0010)
+					return
+				}
+			}
+			zb0001Mask |= 0x80000
 		case "r":
-			var zb0012 uint32
-			zb0012, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			var zb0017 uint32
+			zb0017, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Rows")
 				return
 			}
-			if zb0012 > z9eee6f6blimitArrays {
+			if zb0017 > z9eee6f6blimitArrays {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Rows) >= int(zb0012) {
-				z.Rows = (z.Rows)[:zb0012]
+			if cap(z.Rows) >= int(zb0017) {
+				z.Rows = (z.Rows)[:zb0017]
 			} else {
-				z.Rows = make([]Values, zb0012)
+				z.Rows = make([]Values, zb0017)
 			}
-			for za0008 := range z.Rows {
-				bts, err = z.Rows[za0008].UnmarshalMsg(bts)
+			for za0011 := range z.Rows {
+				bts, err = z.Rows[za0011].UnmarshalMsg(bts)
 				if err != nil {
-					err = msgp.WrapError(err, "Rows", za0008)
+					err = msgp.WrapError(err, "Rows", za0011)
 					return
 				}
 			}
-			zb0001Mask |= 0x4000
+			zb0001Mask |= 0x100000
 		case "in":
-			var zb0013 uint32
-			zb0013, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			var zb0018 uint32
+			zb0018, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Increments")
 				return
 			}
-			if zb0013 > 256 {
+			if zb0018 > 256 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Increments) >= int(zb0013) {
-				z.Increments = (z.Increments)[:zb0013]
+			if cap(z.Increments) >= int(zb0018) {
+				z.Increments = (z.Increments)[:zb0018]
 			} else {
-				z.Increments = make([]Delta, zb0013)
+				z.Increments = make([]Delta, zb0018)
 			}
-			for za0009 := range z.Increments {
-				var zb0014 uint32
-				zb0014, bts, err = msgp.ReadMapHeaderBytes(bts)
+			for za0012 := range z.Increments {
+				var zb0019 uint32
+				zb0019, bts, err = msgp.ReadMapHeaderBytes(bts)
 				if err != nil {
-					err = msgp.WrapError(err, "Increments", za0009)
+					err = msgp.WrapError(err, "Increments", za0012)
 					return
 				}
-				if zb0014 > 256 {
+				if zb0019 > 256 {
 					err = msgp.ErrLimitExceeded
 					return
 				}
-				for zb0014 > 0 {
-					zb0014--
+				for zb0019 > 0 {
+					zb0019--
 					field, bts, err = msgp.ReadMapKeyZC(bts)
 					if err != nil {
-						err = msgp.WrapError(err, "Increments", za0009)
+						err = msgp.WrapError(err, "Increments", za0012)
 						return
 					}
 					switch msgp.UnsafeString(field) {
 					case "c":
-						z.Increments[za0009].Column, bts, err = msgp.ReadStringBytes(bts)
+						z.Increments[za0012].Column, bts, err = msgp.ReadStringBytes(bts)
 						if err != nil {
-							err = msgp.WrapError(err, "Increments", za0009, "Column")
+							err = msgp.WrapError(err, "Increments", za0012, "Column")
 							return
 						}
 					case "v":
-						bts, err = z.Increments[za0009].By.UnmarshalMsg(bts)
+						bts, err = z.Increments[za0012].By.UnmarshalMsg(bts)
 						if err != nil {
-							err = msgp.WrapError(err, "Increments", za0009, "By")
+							err = msgp.WrapError(err, "Increments", za0012, "By")
 							return
 						}
 					default:
 						bts, err = msgp.Skip(bts)
 						if err != nil {
-							err = msgp.WrapError(err, "Increments", za0009)
+							err = msgp.WrapError(err, "Increments", za0012)
 							return
 						}
 					}
 				}
 			}
-			zb0001Mask |= 0x8000
+			zb0001Mask |= 0x200000
 		case "cf":
 			if msgp.IsNil(bts) {
 				bts, err = msgp.ReadNilBytes(bts)
@@ -2054,38 +2950,100 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					return
 				}
 			}
-			zb0001Mask |= 0x10000
+			zb0001Mask |= 0x400000
 		case "rt":
-			var zb0015 uint32
-			zb0015, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			var zb0020 uint32
+			zb0020, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Returning")
 				return
 			}
-			if zb0015 > 2048 {
+			if zb0020 > 2048 {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Returning) >= int(zb0015) {
-				z.Returning = (z.Returning)[:zb0015]
+			if cap(z.Returning) >= int(zb0020) {
+				z.Returning = (z.Returning)[:zb0020]
 			} else {
-				z.Returning = make([]string, zb0015)
+				z.Returning = make([]string, zb0020)
 			}
-			for za0010 := range z.Returning {
-				z.Returning[za0010], bts, err = msgp.ReadStringBytes(bts)
+			for za0013 := range z.Returning {
+				z.Returning[za0013], bts, err = msgp.ReadStringBytes(bts)
 				if err != nil {
-					err = msgp.WrapError(err, "Returning", za0010)
+					err = msgp.WrapError(err, "Returning", za0013)
 					return
 				}
 			}
-			zb0001Mask |= 0x20000
+			zb0001Mask |= 0x800000
+		case "tr":
+			z.Truncate, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Truncate")
+				return
+			}
+			zb0001Mask |= 0x1000000
+		case "sql":
+			z.SQL, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "SQL")
+				return
+			}
+			zb0001Mask |= 0x2000000
+		case "a":
+			var zb0021 uint32
+			zb0021, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Args")
+				return
+			}
+			if zb0021 > 1024 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Args) >= int(zb0021) {
+				z.Args = (z.Args)[:zb0021]
+			} else {
+				z.Args = make([]Value, zb0021)
+			}
+			for za0014 := range z.Args {
+				bts, err = z.Args[za0014].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Args", za0014)
+					return
+				}
+			}
+			zb0001Mask |= 0x4000000
+		case "an":
+			var zb0022 uint32
+			zb0022, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Names")
+				return
+			}
+			if zb0022 > 1024 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Names) >= int(zb0022) {
+				z.Names = (z.Names)[:zb0022]
+			} else {
+				z.Names = make([]string, zb0022)
+			}
+			for za0015 := range z.Names {
+				z.Names[za0015], bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Names", za0015)
+					return
+				}
+			}
+			zb0001Mask |= 0x8000000
 		case "ttl":
 			z.TTL, bts, err = msgp.ReadInt64Bytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "TTL")
 				return
 			}
-			zb0001Mask |= 0x40000
+			zb0001Mask |= 0x10000000
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -2095,7 +3053,7 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 	}
 	// Clear omitted fields.
-	if zb0001Mask != 0x7ffff {
+	if zb0001Mask != 0x1fffffff {
 		if (zb0001Mask & 0x1) == 0 {
 			z.Conn = ""
 		}
@@ -2106,51 +3064,81 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			z.Verb = 0
 		}
 		if (zb0001Mask & 0x8) == 0 {
-			z.As = ""
+			z.From = 0
 		}
 		if (zb0001Mask & 0x10) == 0 {
-			z.Columns = nil
+			z.As = ""
 		}
 		if (zb0001Mask & 0x20) == 0 {
-			z.Distinct = false
+			z.Columns = nil
 		}
 		if (zb0001Mask & 0x40) == 0 {
-			z.Joins = nil
+			z.Distinct = false
 		}
 		if (zb0001Mask & 0x80) == 0 {
-			z.Group = nil
+			z.Joins = nil
 		}
 		if (zb0001Mask & 0x100) == 0 {
-			z.Having = nil
+			z.Group = nil
 		}
 		if (zb0001Mask & 0x200) == 0 {
-			z.Order = nil
+			z.Having = nil
 		}
 		if (zb0001Mask & 0x400) == 0 {
-			z.Limit = 0
+			z.Order = nil
 		}
 		if (zb0001Mask & 0x800) == 0 {
-			z.Offset = 0
+			z.Limit = 0
 		}
 		if (zb0001Mask & 0x1000) == 0 {
-			z.Where = nil
+			z.Offset = 0
 		}
 		if (zb0001Mask & 0x2000) == 0 {
-			z.Fields = nil
+			z.After = nil
 		}
 		if (zb0001Mask & 0x4000) == 0 {
-			z.Rows = nil
+			z.Unions = nil
 		}
 		if (zb0001Mask & 0x8000) == 0 {
-			z.Increments = nil
+			z.Lock = 0
 		}
 		if (zb0001Mask & 0x10000) == 0 {
-			z.Conflict = nil
+			z.Wait = 0
 		}
 		if (zb0001Mask & 0x20000) == 0 {
-			z.Returning = nil
+			z.Subs = nil
 		}
 		if (zb0001Mask & 0x40000) == 0 {
+			z.Where = nil
+		}
+		if (zb0001Mask & 0x80000) == 0 {
+			z.Fields = nil
+		}
+		if (zb0001Mask & 0x100000) == 0 {
+			z.Rows = nil
+		}
+		if (zb0001Mask & 0x200000) == 0 {
+			z.Increments = nil
+		}
+		if (zb0001Mask & 0x400000) == 0 {
+			z.Conflict = nil
+		}
+		if (zb0001Mask & 0x800000) == 0 {
+			z.Returning = nil
+		}
+		if (zb0001Mask & 0x1000000) == 0 {
+			z.Truncate = false
+		}
+		if (zb0001Mask & 0x2000000) == 0 {
+			z.SQL = ""
+		}
+		if (zb0001Mask & 0x4000000) == 0 {
+			z.Args = nil
+		}
+		if (zb0001Mask & 0x8000000) == 0 {
+			z.Names = nil
+		}
+		if (zb0001Mask & 0x10000000) == 0 {
 			z.TTL = 0
 		}
 	}
@@ -2160,9 +3148,9 @@ func (z *Query) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *Query) Msgsize() (s int) {
-	s = 3 + 3 + msgp.StringPrefixSize + len(z.Conn) + 3 + msgp.Uint32Size + 3 + msgp.Uint8Size + 2 + msgp.StringPrefixSize + len(z.Table) + 3 + msgp.StringPrefixSize + len(z.As) + 2 + msgp.ArrayHeaderSize
+	s = 3 + 3 + msgp.StringPrefixSize + len(z.Conn) + 3 + msgp.Uint32Size + 3 + msgp.Uint8Size + 2 + msgp.StringPrefixSize + len(z.Table) + 3 + msgp.Uint32Size + 3 + msgp.StringPrefixSize + len(z.As) + 2 + msgp.ArrayHeaderSize
 	for za0001 := range z.Columns {
-		s += 1 + 2 + msgp.StringPrefixSize + len(z.Columns[za0001].Name) + 2 + msgp.StringPrefixSize + len(z.Columns[za0001].Func) + 3 + msgp.StringPrefixSize + len(z.Columns[za0001].As)
+		s += z.Columns[za0001].Msgsize()
 	}
 	s += 3 + msgp.BoolSize + 2 + msgp.ArrayHeaderSize
 	for za0002 := range z.Joins {
@@ -2180,21 +3168,29 @@ func (z *Query) Msgsize() (s int) {
 	for za0005 := range z.Order {
 		s += 1 + 2 + msgp.StringPrefixSize + len(z.Order[za0005].Column) + 2 + msgp.BoolSize
 	}
-	s += 2 + msgp.Int64Size + 3 + msgp.Int64Size + 2 + msgp.ArrayHeaderSize
-	for za0006 := range z.Where {
-		s += z.Where[za0006].Msgsize()
+	s += 2 + msgp.Int64Size + 3 + msgp.Int64Size + 3 + msgp.ArrayHeaderSize
+	for za0006 := range z.After {
+		s += z.After[za0006].Msgsize()
+	}
+	s += 3 + msgp.ArrayHeaderSize + (len(z.Unions) * (5 + msgp.Uint32Size + msgp.BoolSize)) + 3 + msgp.Uint8Size + 3 + msgp.Uint8Size + 3 + msgp.ArrayHeaderSize
+	for za0008 := range z.Subs {
+		s += z.Subs[za0008].Msgsize()
 	}
 	s += 2 + msgp.ArrayHeaderSize
-	for za0007 := range z.Fields {
-		s += msgp.StringPrefixSize + len(z.Fields[za0007])
+	for za0009 := range z.Where {
+		s += z.Where[za0009].Msgsize()
 	}
 	s += 2 + msgp.ArrayHeaderSize
-	for za0008 := range z.Rows {
-		s += z.Rows[za0008].Msgsize()
+	for za0010 := range z.Fields {
+		s += msgp.StringPrefixSize + len(z.Fields[za0010])
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0011 := range z.Rows {
+		s += z.Rows[za0011].Msgsize()
 	}
 	s += 3 + msgp.ArrayHeaderSize
-	for za0009 := range z.Increments {
-		s += 1 + 2 + msgp.StringPrefixSize + len(z.Increments[za0009].Column) + 2 + z.Increments[za0009].By.Msgsize()
+	for za0012 := range z.Increments {
+		s += 1 + 2 + msgp.StringPrefixSize + len(z.Increments[za0012].Column) + 2 + z.Increments[za0012].By.Msgsize()
 	}
 	s += 3
 	if z.Conflict == nil {
@@ -2203,8 +3199,16 @@ func (z *Query) Msgsize() (s int) {
 		s += z.Conflict.Msgsize()
 	}
 	s += 3 + msgp.ArrayHeaderSize
-	for za0010 := range z.Returning {
-		s += msgp.StringPrefixSize + len(z.Returning[za0010])
+	for za0013 := range z.Returning {
+		s += msgp.StringPrefixSize + len(z.Returning[za0013])
+	}
+	s += 3 + msgp.BoolSize + 4 + msgp.StringPrefixSize + len(z.SQL) + 2 + msgp.ArrayHeaderSize
+	for za0014 := range z.Args {
+		s += z.Args[za0014].Msgsize()
+	}
+	s += 3 + msgp.ArrayHeaderSize
+	for za0015 := range z.Names {
+		s += msgp.StringPrefixSize + len(z.Names[za0015])
 	}
 	s += 4 + msgp.Int64Size
 	return
@@ -2413,6 +3417,656 @@ func (z *Result) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z *Select) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(15)
+	var zb0001Mask uint16 /* 15 bits */
+	_ = zb0001Mask
+	if z.Name == "" {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	if z.Recursive == false {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	if z.Table == "" {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	if z.From == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	if z.As == "" {
+		zb0001Len--
+		zb0001Mask |= 0x10
+	}
+	if z.Columns == nil {
+		zb0001Len--
+		zb0001Mask |= 0x20
+	}
+	if z.Distinct == false {
+		zb0001Len--
+		zb0001Mask |= 0x40
+	}
+	if z.Joins == nil {
+		zb0001Len--
+		zb0001Mask |= 0x80
+	}
+	if z.Where == nil {
+		zb0001Len--
+		zb0001Mask |= 0x100
+	}
+	if z.Group == nil {
+		zb0001Len--
+		zb0001Mask |= 0x200
+	}
+	if z.Having == nil {
+		zb0001Len--
+		zb0001Mask |= 0x400
+	}
+	if z.Order == nil {
+		zb0001Len--
+		zb0001Mask |= 0x800
+	}
+	if z.Limit == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x1000
+	}
+	if z.Offset == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x2000
+	}
+	if z.Unions == nil {
+		zb0001Len--
+		zb0001Mask |= 0x4000
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "nm"
+			o = append(o, 0xa2, 0x6e, 0x6d)
+			o = msgp.AppendString(o, z.Name)
+		}
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "rc"
+			o = append(o, 0xa2, 0x72, 0x63)
+			o = msgp.AppendBool(o, z.Recursive)
+		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "t"
+			o = append(o, 0xa1, 0x74)
+			o = msgp.AppendString(o, z.Table)
+		}
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "fr"
+			o = append(o, 0xa2, 0x66, 0x72)
+			o = msgp.AppendUint32(o, z.From)
+		}
+		if (zb0001Mask & 0x10) == 0 { // if not omitted
+			// string "as"
+			o = append(o, 0xa2, 0x61, 0x73)
+			o = msgp.AppendString(o, z.As)
+		}
+		if (zb0001Mask & 0x20) == 0 { // if not omitted
+			// string "c"
+			o = append(o, 0xa1, 0x63)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Columns)))
+			for za0001 := range z.Columns {
+				o, err = z.Columns[za0001].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Columns", za0001)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x40) == 0 { // if not omitted
+			// string "di"
+			o = append(o, 0xa2, 0x64, 0x69)
+			o = msgp.AppendBool(o, z.Distinct)
+		}
+		if (zb0001Mask & 0x80) == 0 { // if not omitted
+			// string "j"
+			o = append(o, 0xa1, 0x6a)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Joins)))
+			for za0002 := range z.Joins {
+				o, err = z.Joins[za0002].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Joins", za0002)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x100) == 0 { // if not omitted
+			// string "w"
+			o = append(o, 0xa1, 0x77)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Where)))
+			for za0003 := range z.Where {
+				o, err = z.Where[za0003].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Where", za0003)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x200) == 0 { // if not omitted
+			// string "g"
+			o = append(o, 0xa1, 0x67)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Group)))
+			for za0004 := range z.Group {
+				o = msgp.AppendString(o, z.Group[za0004])
+			}
+		}
+		if (zb0001Mask & 0x400) == 0 { // if not omitted
+			// string "hv"
+			o = append(o, 0xa2, 0x68, 0x76)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Having)))
+			for za0005 := range z.Having {
+				o, err = z.Having[za0005].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Having", za0005)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x800) == 0 { // if not omitted
+			// string "o"
+			o = append(o, 0xa1, 0x6f)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Order)))
+			for za0006 := range z.Order {
+				// check for omitted fields
+				zb0002Len := uint32(2)
+				var zb0002Mask uint8 /* 2 bits */
+				_ = zb0002Mask
+				if z.Order[za0006].Desc == false {
+					zb0002Len--
+					zb0002Mask |= 0x2
+				}
+				// variable map header, size zb0002Len
+				o = append(o, 0x80|uint8(zb0002Len))
+
+				// skip if no fields are to be emitted
+				if zb0002Len != 0 {
+					// string "c"
+					o = append(o, 0xa1, 0x63)
+					o = msgp.AppendString(o, z.Order[za0006].Column)
+					if (zb0002Mask & 0x2) == 0 { // if not omitted
+						// string "d"
+						o = append(o, 0xa1, 0x64)
+						o = msgp.AppendBool(o, z.Order[za0006].Desc)
+					}
+				}
+			}
+		}
+		if (zb0001Mask & 0x1000) == 0 { // if not omitted
+			// string "l"
+			o = append(o, 0xa1, 0x6c)
+			o = msgp.AppendInt64(o, z.Limit)
+		}
+		if (zb0001Mask & 0x2000) == 0 { // if not omitted
+			// string "of"
+			o = append(o, 0xa2, 0x6f, 0x66)
+			o = msgp.AppendInt64(o, z.Offset)
+		}
+		if (zb0001Mask & 0x4000) == 0 { // if not omitted
+			// string "un"
+			o = append(o, 0xa2, 0x75, 0x6e)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Unions)))
+			for za0007 := range z.Unions {
+				// check for omitted fields
+				zb0003Len := uint32(2)
+				var zb0003Mask uint8 /* 2 bits */
+				_ = zb0003Mask
+				if z.Unions[za0007].All == false {
+					zb0003Len--
+					zb0003Mask |= 0x2
+				}
+				// variable map header, size zb0003Len
+				o = append(o, 0x80|uint8(zb0003Len))
+
+				// skip if no fields are to be emitted
+				if zb0003Len != 0 {
+					// string "q"
+					o = append(o, 0xa1, 0x71)
+					o = msgp.AppendUint32(o, z.Unions[za0007].Sub)
+					if (zb0003Mask & 0x2) == 0 { // if not omitted
+						// string "a"
+						o = append(o, 0xa1, 0x61)
+						o = msgp.AppendBool(o, z.Unions[za0007].All)
+					}
+				}
+			}
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Select) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > z9eee6f6blimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint16 /* 15 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "nm":
+			z.Name, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Name")
+				return
+			}
+			zb0001Mask |= 0x1
+		case "rc":
+			z.Recursive, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Recursive")
+				return
+			}
+			zb0001Mask |= 0x2
+		case "t":
+			z.Table, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Table")
+				return
+			}
+			zb0001Mask |= 0x4
+		case "fr":
+			z.From, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "From")
+				return
+			}
+			zb0001Mask |= 0x8
+		case "as":
+			z.As, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "As")
+				return
+			}
+			zb0001Mask |= 0x10
+		case "c":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Columns")
+				return
+			}
+			if zb0002 > 2048 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Columns) >= int(zb0002) {
+				z.Columns = (z.Columns)[:zb0002]
+			} else {
+				z.Columns = make([]Column, zb0002)
+			}
+			for za0001 := range z.Columns {
+				bts, err = z.Columns[za0001].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Columns", za0001)
+					return
+				}
+			}
+			zb0001Mask |= 0x20
+		case "di":
+			z.Distinct, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Distinct")
+				return
+			}
+			zb0001Mask |= 0x40
+		case "j":
+			var zb0003 uint32
+			zb0003, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Joins")
+				return
+			}
+			if zb0003 > 64 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Joins) >= int(zb0003) {
+				z.Joins = (z.Joins)[:zb0003]
+			} else {
+				z.Joins = make([]Join, zb0003)
+			}
+			for za0002 := range z.Joins {
+				bts, err = z.Joins[za0002].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Joins", za0002)
+					return
+				}
+			}
+			zb0001Mask |= 0x80
+		case "w":
+			var zb0004 uint32
+			zb0004, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Where")
+				return
+			}
+			if zb0004 > 4096 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Where) >= int(zb0004) {
+				z.Where = (z.Where)[:zb0004]
+			} else {
+				z.Where = make([]Cond, zb0004)
+			}
+			for za0003 := range z.Where {
+				bts, err = z.Where[za0003].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Where", za0003)
+					return
+				}
+			}
+			zb0001Mask |= 0x100
+		case "g":
+			var zb0005 uint32
+			zb0005, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Group")
+				return
+			}
+			if zb0005 > 256 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Group) >= int(zb0005) {
+				z.Group = (z.Group)[:zb0005]
+			} else {
+				z.Group = make([]string, zb0005)
+			}
+			for za0004 := range z.Group {
+				z.Group[za0004], bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Group", za0004)
+					return
+				}
+			}
+			zb0001Mask |= 0x200
+		case "hv":
+			var zb0006 uint32
+			zb0006, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Having")
+				return
+			}
+			if zb0006 > 4096 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Having) >= int(zb0006) {
+				z.Having = (z.Having)[:zb0006]
+			} else {
+				z.Having = make([]Cond, zb0006)
+			}
+			for za0005 := range z.Having {
+				bts, err = z.Having[za0005].UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Having", za0005)
+					return
+				}
+			}
+			zb0001Mask |= 0x400
+		case "o":
+			var zb0007 uint32
+			zb0007, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Order")
+				return
+			}
+			if zb0007 > 256 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Order) >= int(zb0007) {
+				z.Order = (z.Order)[:zb0007]
+			} else {
+				z.Order = make([]Order, zb0007)
+			}
+			for za0006 := range z.Order {
+				var zb0008 uint32
+				zb0008, bts, err = msgp.ReadMapHeaderBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Order", za0006)
+					return
+				}
+				if zb0008 > 256 {
+					err = msgp.ErrLimitExceeded
+					return
+				}
+				var zb0008Mask uint8 /* 1 bits */
+				_ = zb0008Mask
+				for zb0008 > 0 {
+					zb0008--
+					field, bts, err = msgp.ReadMapKeyZC(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Order", za0006)
+						return
+					}
+					switch msgp.UnsafeString(field) {
+					case "c":
+						z.Order[za0006].Column, bts, err = msgp.ReadStringBytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Order", za0006, "Column")
+							return
+						}
+					case "d":
+						z.Order[za0006].Desc, bts, err = msgp.ReadBoolBytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Order", za0006, "Desc")
+							return
+						}
+						zb0008Mask |= 0x1
+					default:
+						bts, err = msgp.Skip(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Order", za0006)
+							return
+						}
+					}
+				}
+				// Clear omitted fields.
+				if (zb0008Mask & 0x1) == 0 {
+					z.Order[za0006].Desc = false
+				}
+
+			}
+			zb0001Mask |= 0x800
+		case "l":
+			z.Limit, bts, err = msgp.ReadInt64Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Limit")
+				return
+			}
+			zb0001Mask |= 0x1000
+		case "of":
+			z.Offset, bts, err = msgp.ReadInt64Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Offset")
+				return
+			}
+			zb0001Mask |= 0x2000
+		case "un":
+			var zb0009 uint32
+			zb0009, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Unions")
+				return
+			}
+			if zb0009 > 8 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Unions) >= int(zb0009) {
+				z.Unions = (z.Unions)[:zb0009]
+			} else {
+				z.Unions = make([]Union, zb0009)
+			}
+			for za0007 := range z.Unions {
+				var zb0010 uint32
+				zb0010, bts, err = msgp.ReadMapHeaderBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Unions", za0007)
+					return
+				}
+				if zb0010 > 8 {
+					err = msgp.ErrLimitExceeded
+					return
+				}
+				var zb0010Mask uint8 /* 1 bits */
+				_ = zb0010Mask
+				for zb0010 > 0 {
+					zb0010--
+					field, bts, err = msgp.ReadMapKeyZC(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Unions", za0007)
+						return
+					}
+					switch msgp.UnsafeString(field) {
+					case "q":
+						z.Unions[za0007].Sub, bts, err = msgp.ReadUint32Bytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Unions", za0007, "Sub")
+							return
+						}
+					case "a":
+						z.Unions[za0007].All, bts, err = msgp.ReadBoolBytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Unions", za0007, "All")
+							return
+						}
+						zb0010Mask |= 0x1
+					default:
+						bts, err = msgp.Skip(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Unions", za0007)
+							return
+						}
+					}
+				}
+				// Clear omitted fields.
+				if (zb0010Mask & 0x1) == 0 {
+					z.Unions[za0007].All = false
+				}
+
+			}
+			zb0001Mask |= 0x4000
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if zb0001Mask != 0x7fff {
+		if (zb0001Mask & 0x1) == 0 {
+			z.Name = ""
+		}
+		if (zb0001Mask & 0x2) == 0 {
+			z.Recursive = false
+		}
+		if (zb0001Mask & 0x4) == 0 {
+			z.Table = ""
+		}
+		if (zb0001Mask & 0x8) == 0 {
+			z.From = 0
+		}
+		if (zb0001Mask & 0x10) == 0 {
+			z.As = ""
+		}
+		if (zb0001Mask & 0x20) == 0 {
+			z.Columns = nil
+		}
+		if (zb0001Mask & 0x40) == 0 {
+			z.Distinct = false
+		}
+		if (zb0001Mask & 0x80) == 0 {
+			z.Joins = nil
+		}
+		if (zb0001Mask & 0x100) == 0 {
+			z.Where = nil
+		}
+		if (zb0001Mask & 0x200) == 0 {
+			z.Group = nil
+		}
+		if (zb0001Mask & 0x400) == 0 {
+			z.Having = nil
+		}
+		if (zb0001Mask & 0x800) == 0 {
+			z.Order = nil
+		}
+		if (zb0001Mask & 0x1000) == 0 {
+			z.Limit = 0
+		}
+		if (zb0001Mask & 0x2000) == 0 {
+			z.Offset = 0
+		}
+		if (zb0001Mask & 0x4000) == 0 {
+			z.Unions = nil
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *Select) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Name) + 3 + msgp.BoolSize + 2 + msgp.StringPrefixSize + len(z.Table) + 3 + msgp.Uint32Size + 3 + msgp.StringPrefixSize + len(z.As) + 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Columns {
+		s += z.Columns[za0001].Msgsize()
+	}
+	s += 3 + msgp.BoolSize + 2 + msgp.ArrayHeaderSize
+	for za0002 := range z.Joins {
+		s += z.Joins[za0002].Msgsize()
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0003 := range z.Where {
+		s += z.Where[za0003].Msgsize()
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0004 := range z.Group {
+		s += msgp.StringPrefixSize + len(z.Group[za0004])
+	}
+	s += 3 + msgp.ArrayHeaderSize
+	for za0005 := range z.Having {
+		s += z.Having[za0005].Msgsize()
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0006 := range z.Order {
+		s += 1 + 2 + msgp.StringPrefixSize + len(z.Order[za0006].Column) + 2 + msgp.BoolSize
+	}
+	s += 2 + msgp.Int64Size + 3 + msgp.Int64Size + 3 + msgp.ArrayHeaderSize + (len(z.Unions) * (5 + msgp.Uint32Size + msgp.BoolSize))
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z Table) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
@@ -2568,6 +4222,94 @@ func (z Tx) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z Union) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(2)
+	var zb0001Mask uint8 /* 2 bits */
+	_ = zb0001Mask
+	if z.All == false {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		// string "q"
+		o = append(o, 0xa1, 0x71)
+		o = msgp.AppendUint32(o, z.Sub)
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "a"
+			o = append(o, 0xa1, 0x61)
+			o = msgp.AppendBool(o, z.All)
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Union) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > z9eee6f6blimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint8 /* 1 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "q":
+			z.Sub, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Sub")
+				return
+			}
+		case "a":
+			z.All, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "All")
+				return
+			}
+			zb0001Mask |= 0x1
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if (zb0001Mask & 0x1) == 0 {
+		z.All = false
+	}
+
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z Union) Msgsize() (s int) {
+	s = 1 + 2 + msgp.Uint32Size + 2 + msgp.BoolSize
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z Verb) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	o = msgp.AppendUint8(o, uint8(z))
@@ -2591,6 +4333,34 @@ func (z *Verb) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z Verb) Msgsize() (s int) {
+	s = msgp.Uint8Size
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
+func (z Wait) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	o = msgp.AppendUint8(o, uint8(z))
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Wait) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	{
+		var zb0001 uint8
+		zb0001, bts, err = msgp.ReadUint8Bytes(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		(*z) = Wait(zb0001)
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z Wait) Msgsize() (s int) {
 	s = msgp.Uint8Size
 	return
 }

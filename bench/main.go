@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,7 +15,11 @@ import (
 
 // suites by name.
 var suites = map[string]func(context.Context, *bench) error{
-	"main": suiteMain,
+	"database": suiteDatabase,
+	"engine":   suiteEngine,
+	"idle":     suiteIdle,
+	"main":     suiteMain,
+	"migrate":  suiteMigrate,
 }
 
 // bench is one run: where the checkout is, and a folder for what it makes.
@@ -59,6 +64,11 @@ func run(ctx context.Context, name string) error {
 	}
 	defer os.RemoveAll(dir)
 	fmt.Printf("# suite %s, %s, %d CPUs, %s\n", name, cpuModel(), runtime.NumCPU(), runtime.Version())
+	if p := os.Getenv("DBSPEED_PROF"); p != "" {
+		f, _ := os.Create(p)
+		pprof.StartCPUProfile(f)
+		defer pprof.StopCPUProfile()
+	}
 	return suite(ctx, &bench{root: root, dir: dir})
 }
 
@@ -94,8 +104,10 @@ func cpuModel() string {
 // figure prints one result.
 func figure(name string, value float64, unit string, notes ...string) {
 	line := fmt.Sprintf("figure %s %.3f %s", name, value, unit)
-	if len(notes) > 0 {
-		line += " " + strings.Join(notes, " ")
+	for _, note := range notes {
+		if note != "" {
+			line += " " + note
+		}
 	}
 	fmt.Println(line)
 }

@@ -54,19 +54,41 @@ func (c *Cache) Get(ctx context.Context, key Key, tables []*Table, ttl time.Dura
 		value, err := load(ctx)
 		return value, Bypass, err
 	}
-	if found, ok := c.entries.GetEntry(key); ok {
-		e := found.Value
-		if of(tables, e.stamps) && hold(e.stamps) {
-			e.used()
-			if found.ExpiresAtNano-found.SnapshotAtNano < e.early {
-				c.loadEarly(ctx, e, ttl, load)
-			}
-			c.counts.add(hits)
-			return e.value, Hit, nil
-		}
-		c.counts.add(stale)
+	e, soon := c.lookup(key, tables)
+	if e == nil {
+		return c.miss(ctx, key, tables, ttl, load)
 	}
-	return c.miss(ctx, key, tables, ttl, load)
+	if soon {
+		c.loadEarly(ctx, e, ttl, load)
+	}
+	return e.value, Hit, nil
+}
+
+// Peek returns the value of key if [Cache.Get] with the same tables would return it from memory and do no more: false also when the
+// value is to be loaded again soon. It is for who knows key and tables before it knows how to load.
+func (c *Cache) Peek(key Key, tables []*Table) ([]byte, bool) {
+	if !cacheable(tables) {
+		return nil, false
+	}
+	if e, soon := c.lookup(key, tables); e != nil && !soon {
+		return e.value, true
+	}
+	return nil, false
+}
+
+// lookup finds an entry that may be served, nil if there is none, and says whether it expires soon.
+func (c *Cache) lookup(key Key, tables []*Table) (e *entry, soon bool) {
+	found, ok := c.entries.GetEntry(key)
+	switch {
+	case !ok:
+		return nil, false
+	case !of(tables, found.Value.stamps) || !hold(found.Value.stamps):
+		c.counts.add(stale)
+		return nil, false
+	}
+	found.Value.used()
+	c.counts.add(hits)
+	return found.Value, found.ExpiresAtNano-found.SnapshotAtNano < found.Value.early
 }
 
 func cacheable(tables []*Table) bool {

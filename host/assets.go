@@ -10,14 +10,19 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// assets serves a revision's static files from memory, without asking the plugin: whole, with an ETag of the
-// content, no directory lists.
+// assets serves a revision's static files from memory, without asking the plugin: whole, with an ETag of the content, no
+// directory lists. They are let go while the plugin sleeps, and read again from the store.
 type assets struct {
+	rev    *revision
 	prefix string // of the URL path, ends in a slash
-	files  map[string]asset
+	files  atomic.Pointer[map[string]asset]
+
+	mu sync.Mutex // one reads
 }
 
 type asset struct {
@@ -26,8 +31,18 @@ type asset struct {
 }
 
 // newAssets reads the folder; nil when it is empty.
-func newAssets(prefix string, folder fs.FS) (*assets, error) {
-	a := &assets{prefix: prefix, files: make(map[string]asset)}
+func newAssets(r *revision, folder fs.FS) (*assets, error) {
+	files, err := readAssets(folder)
+	if err != nil || len(files) == 0 {
+		return nil, err
+	}
+	a := &assets{rev: r, prefix: r.prefix + "/assets/"}
+	a.files.Store(&files)
+	return a, nil
+}
+
+func readAssets(folder fs.FS) (map[string]asset, error) {
+	files := make(map[string]asset)
 	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -41,21 +56,54 @@ func newAssets(prefix string, folder fs.FS) (*assets, error) {
 			kind = http.DetectContentType(content)
 		}
 		sum := sha256.Sum256(content)
-		a.files[name] = asset{content: content, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, kind: kind}
+		files[name] = asset{content: content, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, kind: kind}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("host: assets: %w", err)
 	}
-	if len(a.files) == 0 {
-		return nil, nil
+	return files, nil
+}
+
+// load gives the files, from the store if they were let go.
+func (a *assets) load() (map[string]asset, error) {
+	if files := a.files.Load(); files != nil {
+		return *files, nil
 	}
-	return a, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if files := a.files.Load(); files != nil {
+		return *files, nil
+	}
+	stored, err := a.rev.host.store.Revision(a.rev.digest)
+	if err != nil {
+		return nil, err
+	}
+	files, err := readAssets(stored.Bundle.Assets())
+	if err != nil {
+		return nil, err
+	}
+	a.files.Store(&files)
+	return files, nil
+}
+
+// drop lets the files go.
+func (a *assets) drop() {
+	if a != nil {
+		a.files.Store(nil)
+	}
 }
 
 // ServeHTTP implements http.Handler.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f, ok := a.files[strings.TrimPrefix(r.URL.Path, a.prefix)]
+	a.rev.stat.assets.Add(1)
+	files, err := a.load()
+	if err != nil {
+		a.rev.log.Error("assets", "error", err)
+		a.rev.host.refuse(w, r, a.rev.host.ids.next(), err)
+		return
+	}
+	f, ok := files[strings.TrimPrefix(r.URL.Path, a.prefix)]
 	if !ok {
 		http.NotFound(w, r)
 		return

@@ -1,9 +1,13 @@
 package host_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
+
+	"github.com/odac-run/odachost/internal/testkit"
 )
 
 // BenchmarkRequest is one request through everything but the network: route, event, guest, host functions, answer.
@@ -33,4 +37,30 @@ func BenchmarkRequest(b *testing.B) {
 			b.ReportMetric(float64(p.Discarded), "discarded")
 		})
 	}
+}
+
+// BenchmarkNeighbour is a request over the network while calls of another tenant's plugin never end.
+func BenchmarkNeighbour(b *testing.B) {
+	const spinning = 32
+	s := open(b, b.TempDir())
+	s.deployFor("noisy", "noisy", bundle(b, "app", "mount: /app", "mount: /noisy", "time: 5s", "time: 30s, instances: 32"))
+	s.deployFor("quiet", "quiet", bundle(b, "app", "mount: /app", "mount: /quiet"))
+	ctx, stop := context.WithCancel(b.Context())
+	var all sync.WaitGroup
+	for range spinning {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				r, _ := http.NewRequestWithContext(ctx, "GET", s.url+"/noisy/spin", nil)
+				if resp, err := client.Do(r); err == nil {
+					resp.Body.Close()
+				}
+			}
+		})
+	}
+	testkit.Eventually(b, "they spin", func() bool { return s.Plugins()[0].Pool.InUse == spinning })
+	for b.Loop() {
+		s.want("GET", "/quiet/", "", 200, "hello")
+	}
+	stop()
+	all.Wait()
 }

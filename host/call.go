@@ -7,6 +7,7 @@ import (
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/host/internal/engine"
+	"github.com/odac-run/odachost/internal/database"
 )
 
 // call is the state of one event while a guest handles it: its input and reply, what it may still use, and what it
@@ -19,19 +20,39 @@ type call struct {
 	input  []byte // the event's message
 	output []byte // the reply's message
 	kept   []byte // an answer that did not fit, for take
-	blocks blocks // extism memory
+
+	spare    []byte // memory of an answer that was taken, for the next: see room
+	roomy    bool   // the answer of the host function that runs is in room's
+	keptRoom bool   // kept was in room's
+
+	extism extismState
 
 	starting bool // _initialize runs
 
 	hostCalls, requests, logLines int64 // used so far
 
-	txs []*openTx // index is id - 1; nil once closed
+	txs     []*openTx          // index is id - 1; nil once closed
+	cursors []*database.Cursor // likewise
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }}
 
-// keepBytes is the largest buffer that stays with a pooled call.
-const keepBytes = 64 << 10
+const (
+	// keepBytes is the largest message that stays with a pooled call.
+	keepBytes = 64 << 10
+	// keepAnswer is the same for an answer of a database. Those that read much do so again, and to grow an answer step by step takes as
+	// long as to read it.
+	keepAnswer = 1 << 20
+)
+
+// room is where an answer is appended that may be large and is kept by nobody: resp, or larger memory of the host's that is at hand.
+func (c *call) room(resp []byte) []byte {
+	c.roomy = true
+	if cap(c.spare) > cap(resp) {
+		return c.spare[:0]
+	}
+	return resp
+}
 
 func newCall(rev *revision, kind abi.EventKind, id string) *call {
 	c := calls.Get().(*call)
@@ -41,17 +62,23 @@ func newCall(rev *revision, kind abi.EventKind, id string) *call {
 
 // end rolls back what the call left open and gives its memory back. A reply must be decoded before.
 func (c *call) end() {
+	for _, cursor := range c.cursors {
+		if cursor != nil {
+			cursor.Close()
+		}
+	}
+	clear(c.cursors)
 	for _, tx := range c.txs {
 		if tx != nil {
 			_ = tx.Rollback()
 		}
 	}
 	clear(c.txs)
-	c.blocks.reset()
-	*c = call{input: small(c.input), output: small(c.output), blocks: c.blocks, txs: c.txs[:0]}
-	if cap(c.blocks.data) > keepBytes {
-		c.blocks = blocks{}
+	spare := c.spare
+	if cap(spare) > keepAnswer {
+		spare = nil
 	}
+	*c = call{input: small(c.input), output: small(c.output), spare: spare, txs: c.txs[:0], cursors: c.cursors[:0]}
 	calls.Put(c)
 }
 

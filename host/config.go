@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/odac-run/odachost/buffer"
@@ -39,6 +40,14 @@ type Config struct {
 	// DefaultLimits and MaxLimits are the operator's word on plugins' limits; zero fields mean plugins.DefaultLimits and
 	// plugins.MaxLimits.
 	DefaultLimits, MaxLimits plugins.Limits
+	// SleepTime is how long a plugin is idle before its code, image and instances are let go; the next event wakes it from
+	// the compiled code on disk. Plugins of isolation single never sleep. Default 5 m; -1 is never.
+	SleepTime time.Duration
+	// Deploy is how careful deployments are.
+	Deploy DeployConfig
+	// MaxCalls is how many calls run at once on the host. When they are scarce each tenant gets the same share, and one alone
+	// three quarters. Default 64 for each CPU; -1 is no bound.
+	MaxCalls int
 	// HTTP is the ingress.
 	HTTP HTTPConfig
 	// Cache is the read-through cache.
@@ -60,6 +69,15 @@ type Config struct {
 	Version string
 	// Logger gets everything that operators want to know. Default slog.Default().
 	Logger *slog.Logger
+}
+
+// DeployConfig is what has to hold after a deploy before what only the old revision needs is taken away.
+type DeployConfig struct {
+	// SoakTime is how long a new revision serves on trial: when its health function fails or too many of its events do, the revision
+	// before serves again. Default 0: no trial.
+	SoakTime time.Duration
+	// MaxFailedPercent is how many of a hundred events of a revision on trial may fail, once it has had twenty. Default 5; -1 is all.
+	MaxFailedPercent int
 }
 
 // HTTPConfig bounds what a client may cost.
@@ -99,6 +117,13 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("host: Config.HTTP.%s is negative", name)
 		}
 	}
+	if c.Deploy.SoakTime < 0 {
+		return c, errors.New("host: Config.Deploy.SoakTime is negative")
+	}
+	if c.Deploy.MaxFailedPercent < -1 || c.Deploy.MaxFailedPercent > 100 {
+		return c, errors.New("host: Config.Deploy.MaxFailedPercent is no percentage: use 1 to 100, or -1 for no bound")
+	}
+	or(&c.Deploy.MaxFailedPercent, 5)
 	var err error
 	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
 		return c, fmt.Errorf("host: Config.DataDir: %w", err)
@@ -114,6 +139,8 @@ func (c Config) withDefaults() (Config, error) {
 	or(&c.HTTP.MaxBodyBytes, 256<<20)
 	or(&c.HTTP.MaxConns, 16384)
 	or(&c.Logger, slog.Default())
+	or(&c.SleepTime, sleepTime)
+	or(&c.MaxCalls, 64*runtime.GOMAXPROCS(0))
 	databases := map[string]DatabaseConfig{defaultConn: {}}
 	for name, db := range c.Databases {
 		databases[name] = db

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/migrate"
 	"github.com/odac-run/odachost/plugins"
 )
 
@@ -67,7 +69,21 @@ func (h *Host) install(ctx context.Context, rev *revision, b *plugins.Bundle, o 
 		return plugins.Deployment{}, err
 	}
 	o.Progress("migrate")
-	if _, err := h.migrate(ctx, rev, b, true, o.ApprovePlan); err != nil {
+	old := rev.dep.current.Load()
+	how := migration{apply: true, approve: o.ApprovePlan, online: old != nil}
+	if how.online {
+		how.until = migrate.Expand
+	}
+	if _, err := h.migrate(ctx, rev, b, how); err != nil {
+		return plugins.Deployment{}, err
+	}
+	if err := h.fits(ctx, rev); err != nil {
+		return plugins.Deployment{}, err
+	}
+	if err := h.grant(ctx, rev, old); err != nil {
+		return plugins.Deployment{}, err
+	}
+	if err := rev.health(ctx); err != nil {
 		return plugins.Deployment{}, err
 	}
 	o.Progress("record")
@@ -80,14 +96,30 @@ func (h *Host) install(ctx context.Context, rev *revision, b *plugins.Bundle, o 
 	if err != nil {
 		return plugins.Deployment{}, err
 	}
+	if old != nil { // columns that change their type under their name
+		how.until = migrate.Switch
+		if err := h.exchange(ctx, rev, old, b, how); err != nil {
+			return plugins.Deployment{}, errors.Join(err, h.switchBack(ctx, old))
+		}
+	}
 	record, err := h.store.Deploy(ctx, plugins.DeployRequest{
 		Tenant: o.Tenant, Name: o.Name, Digest: stored.Digest, By: o.By, Note: o.Note, Approve: true, // checked before the load
 	})
 	if err != nil {
+		if old != nil {
+			err = errors.Join(err, h.switchBack(ctx, old))
+		}
 		return plugins.Deployment{}, err
 	}
 	o.Progress("switch")
-	return record, h.switchTo(rev)
+	if err := h.switchTo(rev); err != nil {
+		return record, err
+	}
+	h.remember(rev, b)
+	if old != nil {
+		h.soak(&trial{rev: rev, before: old.digest, bundle: b, approve: o.ApprovePlan})
+	}
+	return record, nil
 }
 
 // approved compares what the bundle asks for with what the serving revision may do. Bytes that served before, since the
@@ -147,11 +179,13 @@ func (h *Host) switchTo(rev *revision) error {
 	return nil
 }
 
-// retire closes a revision in the background, when the last request that holds it is done.
+// retire closes a revision in the background, when the last request that holds it is done, and then takes its grants.
 func (h *Host) retire(old *revision) {
 	if old == nil {
 		return
 	}
+	last := &retirement{gone: make(chan struct{})}
+	before := old.dep.retiring.Swap(last)
 	h.background.Go(func() {
 		ctx, cancel := context.WithTimeout(h.life, drainTime)
 		defer cancel()
@@ -159,7 +193,32 @@ func (h *Host) retire(old *revision) {
 			old.log.Warn("drained by force", "error", err)
 		}
 		old.close()
+		if before != nil {
+			<-before.gone
+		}
+		old.dep.retiring.CompareAndSwap(last, nil)
+		close(last.gone)
+		if err := h.settle(h.life, old.dep); err != nil {
+			old.log.Error("what the plugin was granted on servers is more than it asks for now: deploy or remove it again", "error", err)
+		}
 	})
+}
+
+// settle takes from a plugin, once an older revision is gone, what only that one was granted on servers.
+func (h *Host) settle(ctx context.Context, d *deployment) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h.mu.Lock()
+	closed := h.closed
+	h.mu.Unlock()
+	if closed {
+		return nil // the next start does it
+	}
+	rev := d.current.Load()
+	if rev == nil {
+		return h.revoke(ctx, d.key)
+	}
+	return h.grant(ctx, rev, nil)
 }
 
 // Rollback makes an earlier revision of the deployment's history serve again: the one before, or the digest to. The
@@ -172,6 +231,12 @@ func (h *Host) Rollback(ctx context.Context, tenant, name string, to plugins.Dig
 		return plugins.Deployment{}, err
 	}
 	defer d.mu.Unlock()
+	return h.rollback(ctx, d, to, by, note)
+}
+
+// rollback is Rollback of a deployment that the caller has claimed.
+func (h *Host) rollback(ctx context.Context, d *deployment, to plugins.Digest, by, note string) (plugins.Deployment, error) {
+	tenant, name := d.key.tenant, d.key.name
 	before, err := h.store.Get(tenant, name)
 	removed := errors.Is(err, plugins.ErrNotFound)
 	if err != nil && !removed {
@@ -207,13 +272,23 @@ func (h *Host) serveStored(ctx context.Context, d *deployment, digest plugins.Di
 	if err != nil {
 		return err
 	}
-	if err := h.restore(ctx, rev, stored.Bundle); err != nil {
+	left, err := h.restore(ctx, rev, stored.Bundle)
+	if err != nil {
+		rev.close()
+		return err
+	}
+	old := d.current.Load()
+	if err := h.grant(ctx, rev, old); err != nil {
 		rev.close()
 		return err
 	}
 	if err := h.switchTo(rev); err != nil {
 		rev.close()
 		return err
+	}
+	h.remember(rev, stored.Bundle)
+	if left && old == nil { // at a start of the host
+		h.soak(&trial{rev: rev, bundle: stored.Bundle})
 	}
 	return nil
 }
@@ -241,7 +316,8 @@ func (h *Host) Remove(ctx context.Context, tenant, name, by, note string) error 
 	return h.hub.Scope(d.key.String()).CloseAll(ctx, 1001, "the plugin was removed")
 }
 
-// Call runs a function that a plugin registered with odac.Func. body and the answer are the plugin's own format.
+// Call runs a function that a plugin registered with odac.Func, or an export of an Extism plugin. body and the answer are
+// the plugin's own format.
 func (h *Host) Call(ctx context.Context, tenant, plugin, name string, body []byte) ([]byte, error) {
 	or(&tenant, DefaultTenant)
 	d := h.find(key{tenant, plugin})
@@ -253,6 +329,14 @@ func (h *Host) Call(ctx context.Context, tenant, plugin, name string, body []byt
 		return nil, fmt.Errorf("%w: %s/%s", ErrNotDeployed, tenant, plugin)
 	}
 	defer rev.release()
+	if rev.manifest.Extism != nil {
+		var out []byte
+		err := rev.export(ctx, abi.EventCall, name, name, body, func(output []byte) error {
+			out = bytes.Clone(output)
+			return nil
+		})
+		return out, err
+	}
 	var out abi.CallReply
 	if err := rev.event(ctx, abi.EventCall, name, &abi.CallEvent{Name: name, Body: body}, &out, false); err != nil {
 		return nil, err

@@ -18,8 +18,16 @@ type deployment struct {
 	key     key
 	current atomic.Pointer[revision] // nil before the first deploy and after removal
 
+	vars variables // of an Extism plugin
+
+	trial    atomic.Pointer[trial]      // of the revision that serves
+	retiring atomic.Pointer[retirement] // of the revision before, while it is in use
+
 	mu sync.Mutex // one deploy, rollback or removal at a time
 }
+
+// retirement is over when nobody uses the revision any more, nor one before it.
+type retirement struct{ gone chan struct{} }
 
 // acquire gives the serving revision and holds it until release, or nil when the deployment is gone. It never waits.
 func (d *deployment) acquire() *revision {

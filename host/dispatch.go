@@ -16,7 +16,7 @@ import (
 // expected). The caller holds the revision. patient waits for an instance as long as ctx does. Errors are ErrBusy,
 // ErrClosed, ctx's, or a *PluginError; after any of them out is not to be used.
 func (r *revision) event(ctx context.Context, kind abi.EventKind, id string, in msgp.Marshaler, out msgp.Unmarshaler, patient bool) error {
-	instance, err := r.pool.Acquire(ctx, patient)
+	guest, instance, err := r.acquire(ctx, patient)
 	if err != nil {
 		if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrClosed) && ctx.Err() == nil {
 			r.log.Error("no instance", "event", kind.String(), "id", id, "error", err)
@@ -25,17 +25,17 @@ func (r *revision) event(ctx context.Context, kind abi.EventKind, id string, in 
 	}
 	c := newCall(r, kind, id)
 	defer c.end()
+	if guest.routes != nil {
+		guest.translate(in)
+	}
 	if c.input, err = in.MarshalMsg(c.input[:0]); err != nil {
-		r.pool.Release(instance)
+		guest.pool.Release(instance, false)
 		return fmt.Errorf("host: encode the event: %w", err)
 	}
 	r.stat.events.Add(1)
 	errno, err := r.run(ctx, instance.Instance, c, abi.ExportEvent, uint64(kind), uint64(len(c.input)))
-	if err != nil {
-		r.pool.Discard(instance)
-	} else {
-		r.pool.Release(instance)
-	}
+	r.stat.fuel.Add(uint64(instance.FuelUsed()))
+	guest.pool.Release(instance, err != nil)
 	if err != nil || errno != abi.ErrnoOK {
 		r.stat.failures.Add(1)
 		return r.failure(c, errno, err)
@@ -72,11 +72,21 @@ func (r *revision) failure(c *call, errno abi.Errno, err error) error {
 		e.Errno, e.Text = abi.ErrnoCanceled, "the caller went away"
 	case errors.Is(err, engine.ErrMemoryLimit):
 		e.Errno, e.Text = abi.ErrnoLimit, fmt.Sprintf("%s used more memory than limits.memory in plugin.yaml allows", c.kind)
+	case errors.Is(err, engine.ErrFuel):
+		r.stat.outOfFuel.Add(1)
+		e.Errno, e.Text = abi.ErrnoLimit, fmt.Sprintf("%s used more fuel than %d: make it do less, or raise limits.fuel in plugin.yaml", c.kind, r.limits.MaxFuel)
+	case errors.As(err, &trap) && trap.Reason == engine.StackOverflow:
+		e.Errno, e.Text = abi.ErrnoLimit, fmt.Sprintf("%s recurses too deeply: its calls filled the host's stack of 8 MiB: use a loop, or recurse less", c.kind)
 	case errors.As(err, &trap):
 		e.Errno, e.Text = abi.ErrnoInternal, fmt.Sprintf("%s trapped: %s", c.kind, trap.Reason)
 	default:
-		e.Errno, e.Text = abi.ErrnoInternal, err.Error()
+		or(&e.Errno, abi.ErrnoInternal)
+		e.Text = err.Error()
 	}
-	r.log.Error("event failed", "event", c.kind.String(), "id", c.id, "errno", e.Errno.Kind(), "error", e.Text, "trap", err)
+	attrs := []any{"event", c.kind.String(), "id", c.id, "errno", e.Errno.Kind(), "error", e.Text}
+	if err != nil && err.Error() != e.Text {
+		attrs = append(attrs, "trap", err)
+	}
+	r.log.Error("event failed", attrs...)
 	return e
 }

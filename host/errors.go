@@ -24,6 +24,7 @@ type PluginError struct {
 	Plugin string
 	Errno  abi.Errno
 	Text   string // for people; no secret of the host
+	Code   uint32 // what an export of an Extism plugin returned, or its exit code
 	Err    error  // the trap, if there was one
 }
 

@@ -3,21 +3,21 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/buffer"
-	"github.com/odac-run/odachost/host/internal/engine"
 	"github.com/odac-run/odachost/internal/database"
 	"github.com/odac-run/odachost/plugins"
 )
 
 // odac:buffer/v1: writes that are acknowledged by the log and reach the database later, exactly once.
 
-func bufferModule() engine.Module {
-	return engine.Module{Name: abi.ModuleBuffer, Funcs: []engine.Func{
-		function(abi.FuncBufferWrite, bufferWrite),
-		function(abi.FuncBufferFlush, bufferFlush),
+func bufferModule() hostModule {
+	return hostModule{abi.ModuleBuffer, []hostFunction{
+		{abi.FuncBufferWrite, bufferWrite},
+		{abi.FuncBufferFlush, bufferFlush},
 	}}
 }
 
@@ -40,15 +40,23 @@ func bufferWrite(c *call, req, resp []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.Op != abi.BufferDelete {
+		if err := conn.room(c.context()); err != nil {
+			return nil, err
+		}
+	}
 	level := levelOf[in.Level]
 	if level == buffer.Applied {
 		if err := c.mayWrite(conn); err != nil {
 			return nil, err
 		}
 	}
-	ops, last, err := conn.operations(&in)
+	ops, last, err := conn.operations(c.rev.access, &in)
 	if err != nil {
 		return nil, err
+	}
+	if level != buffer.Memory {
+		c.ec.Wait()
 	}
 	if _, err := c.rev.host.buffer.Write(c.context(), conn.lane(in.Table), level, ops...); err != nil {
 		return nil, bufferError(err)
@@ -72,48 +80,70 @@ func (c *call) buffered(in *abi.BufferWrite) (*connection, error) {
 }
 
 // operations makes a write complete, so that what is logged is what will be in the database: generated ids,
-// timestamps, values of their columns' types.
-func (conn *connection) operations(in *abi.BufferWrite) (ops []buffer.Op, last abi.Value, err error) {
+// timestamps, values of their columns' types. A row is named by its primary key and, where a policy pins columns to one value, by those: so the flush, which
+// may reach every row, finds the plugin's own only.
+func (conn *connection) operations(a *database.Access, in *abi.BufferWrite) (ops []buffer.Op, last abi.Value, err error) {
 	catalog := conn.db.Catalog()
 	table, ok := catalog.Table(in.Table)
 	if !ok {
 		return nil, last, invalid("there is no table %s", in.Table)
 	}
-	if in.Op == abi.BufferInsert {
-		fields, rows, err := catalog.FillInsert(in.Table, in.Fields, in.Rows)
-		if err != nil {
-			return nil, last, err
-		}
-		ops = make([]buffer.Op, len(rows))
-		for i, row := range rows {
-			ops[i].Kind = buffer.KindInsert
-			for j, field := range fields {
-				if slices.Contains(table.Key, field) {
-					ops[i].Key = append(ops[i].Key, column(field, row[j]))
-					last = row[j]
-				} else {
-					ops[i].Set = append(ops[i].Set, column(field, row[j]))
-				}
-			}
-			if len(ops[i].Key) != len(table.Key) { // the database draws the key
-				ops[i].Set, ops[i].Key, last = append(ops[i].Key, ops[i].Set...), nil, abi.Null()
-			}
-		}
-		return ops, last, nil
+	pins, pinned, whole, err := catalog.Pins(a, in.Table)
+	if err != nil {
+		return nil, last, err
 	}
-	ops, err = conn.rowOperations(in)
-	return ops, last, err
+	if in.Op != abi.BufferInsert {
+		if !whole {
+			return nil, last, abi.NewError(abi.ErrnoUnsupported, fmt.Sprintf("buffered writes to rows of %s: the policy on the table says more than columns that equal values: write directly", in.Table))
+		}
+		ops, err = conn.rowOperations(a, in, columns(pins, pinned))
+		return ops, last, err
+	}
+	fields, rows, err := catalog.FillInsert(a, in.Table, in.Fields, in.Rows)
+	if err != nil {
+		return nil, last, err
+	}
+	ops = make([]buffer.Op, len(rows))
+	for i, row := range rows {
+		ops[i].Kind = buffer.KindInsert
+		keys := 0
+		for j, field := range fields {
+			switch {
+			case slices.Contains(table.Key, field):
+				ops[i].Key = append(ops[i].Key, column(field, row[j]))
+				last = row[j]
+				keys++
+			case slices.Contains(pins, field):
+				ops[i].Key = append(ops[i].Key, column(field, row[j]))
+			default:
+				ops[i].Set = append(ops[i].Set, column(field, row[j]))
+			}
+		}
+		if keys != len(table.Key) { // the database draws the key
+			ops[i].Set, ops[i].Key, last = append(ops[i].Key, ops[i].Set...), nil, abi.Null()
+		}
+	}
+	return ops, last, nil
 }
 
 // rowOperations are a set, increment or delete of one row by its primary key. An increment of a table with updated_at
 // is two: the buffer keeps them together.
-func (conn *connection) rowOperations(in *abi.BufferWrite) ([]buffer.Op, error) {
+func (conn *connection) rowOperations(a *database.Access, in *abi.BufferWrite, pins []buffer.Column) ([]buffer.Op, error) {
 	catalog := conn.db.Catalog()
-	values, err := catalog.KeyValues(in.Table, in.KeyColumns, in.Key)
+	values, err := catalog.KeyValues(a, in.Table, in.KeyColumns, in.Key)
 	if err != nil {
 		return nil, err
 	}
 	key := columns(in.KeyColumns, values)
+	for _, pin := range pins {
+		i := slices.IndexFunc(key, func(c buffer.Column) bool { return c.Name == pin.Name })
+		switch {
+		case i < 0:
+			key = append(key, pin)
+		case key[i].Value != pin.Value:
+			return nil, abi.NewError(abi.ErrnoDenied, fmt.Sprintf("the row of %s is out of the policy: %s", in.Table, pin.Name))
+		}
+	}
 	if in.Op == abi.BufferDelete {
 		return []buffer.Op{{Kind: buffer.KindDelete, Key: key}}, nil
 	}
@@ -123,6 +153,14 @@ func (conn *connection) rowOperations(in *abi.BufferWrite) ([]buffer.Op, error) 
 			return nil, invalid("a buffered set has one row of values, this has %d", len(in.Rows))
 		}
 		row = in.Rows[0]
+	}
+	counted := make([]string, len(in.Increments))
+	for i := range in.Increments {
+		counted[i] = in.Increments[i].Column
+	}
+	fields, row, err := catalog.FillUpdate(a, in.Table, in.Fields, row, counted)
+	if err != nil {
+		return nil, err
 	}
 	var ops []buffer.Op
 	if len(in.Increments) > 0 {
@@ -138,10 +176,6 @@ func (conn *connection) rowOperations(in *abi.BufferWrite) ([]buffer.Op, error) 
 			add[i] = buffer.Delta{Name: d.Column, By: d.By.AsInt()}
 		}
 		ops = append(ops, buffer.Op{Kind: buffer.KindIncrement, Key: key, Add: add})
-	}
-	fields, row, err := catalog.FillUpdate(in.Table, in.Fields, row)
-	if err != nil {
-		return nil, err
 	}
 	if len(fields) > 0 {
 		ops = append(ops, buffer.Op{Kind: buffer.KindSet, Key: key, Set: columns(fields, row)})
@@ -195,6 +229,7 @@ func bufferFlush(c *call, req, resp []byte) ([]byte, error) {
 	if err := c.mayWrite(conn); err != nil {
 		return nil, err
 	}
+	c.ec.Wait()
 	if in.Name == "" {
 		return resp, c.flushWritable(conn)
 	}

@@ -16,14 +16,13 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/odac-run/odachost/abi"
-	"github.com/odac-run/odachost/host/internal/engine"
 )
 
 // odac:http/v1: outbound requests to granted hosts. The grant is checked for the URL and for each redirect, the
 // address after it was resolved: a public name that points inside is refused like the address itself.
 
-func httpModule() engine.Module {
-	return engine.Module{Name: abi.ModuleHTTP, Funcs: []engine.Func{function(abi.FuncFetch, fetch)}}
+func httpModule() hostModule {
+	return hostModule{abi.ModuleHTTP, []hostFunction{{abi.FuncFetch, fetch}}}
 }
 
 const maxRedirects = 10
@@ -90,6 +89,15 @@ func fetch(c *call, req, resp []byte) ([]byte, error) {
 	if err := decode(req, &in); err != nil {
 		return nil, err
 	}
+	out, err := c.fetch(&in)
+	if err != nil {
+		return nil, err
+	}
+	return reply(resp, out)
+}
+
+// fetch sends a request where the plugin may, as long as its budget and its deadline allow.
+func (c *call) fetch(in *abi.FetchRequest) (*abi.FetchResponse, error) {
 	c.requests++
 	if c.requests > c.rev.limits.MaxRequests {
 		return nil, abi.NewError(abi.ErrnoLimit, "over limits.requests of plugin.yaml")
@@ -100,7 +108,7 @@ func fetch(c *call, req, resp []byte) ([]byte, error) {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(in.Timeout)*time.Millisecond)
 		defer cancel()
 	}
-	out, err := newFetch(ctx, &in)
+	out, err := newFetch(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +124,13 @@ func fetch(c *call, req, resp []byte) ([]byte, error) {
 		}
 		return c.mayFetch(next.URL)
 	}}
+	c.ec.Wait()
 	answer, err := client.Do(out)
 	if err != nil {
 		return nil, fetchError(err)
 	}
 	defer answer.Body.Close()
-	return readFetch(c, answer, resp)
+	return readFetch(c, answer)
 }
 
 func newFetch(ctx context.Context, in *abi.FetchRequest) (*http.Request, error) {
@@ -154,7 +163,7 @@ func (c *call) mayFetch(u *url.URL) error {
 	return nil
 }
 
-func readFetch(c *call, answer *http.Response, resp []byte) ([]byte, error) {
+func readFetch(c *call, answer *http.Response) (*abi.FetchResponse, error) {
 	limit := c.rev.limits.ResultBytes
 	body, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
 	if err != nil {
@@ -163,13 +172,13 @@ func readFetch(c *call, answer *http.Response, resp []byte) ([]byte, error) {
 	if int64(len(body)) > limit {
 		return nil, abi.NewError(abi.ErrnoTooLarge, "the answer's body is over limits.result of plugin.yaml")
 	}
-	out := abi.FetchResponse{Status: answer.StatusCode, URL: answer.Request.URL.String(), Body: body}
+	out := &abi.FetchResponse{Status: answer.StatusCode, URL: answer.Request.URL.String(), Body: body}
 	for name, values := range answer.Header {
 		for _, v := range values {
 			out.Header = append(out.Header, name, v)
 		}
 	}
-	return reply(resp, &out)
+	return out, nil
 }
 
 // fetchError is the map from transport errors to errnos. What the guest sees names no address of the host's network.

@@ -5,21 +5,20 @@ import (
 	"unicode/utf8"
 
 	"github.com/odac-run/odachost/abi"
-	"github.com/odac-run/odachost/host/internal/engine"
 	"github.com/odac-run/odachost/ws"
 )
 
 // odac:ws/v1: what a plugin does to the sockets of its own deployment. The hub walls them by scope.
 
-func wsModule() engine.Module {
-	return engine.Module{Name: abi.ModuleWS, Funcs: []engine.Func{
-		function(abi.FuncSend, wsSend),
-		function(abi.FuncBroadcast, wsBroadcast),
-		function(abi.FuncJoin, wsJoin),
-		function(abi.FuncLeave, wsLeave),
-		function(abi.FuncCount, wsCount),
-		function(abi.FuncClose, wsClose),
-		function(abi.FuncData, wsData),
+func wsModule() hostModule {
+	return hostModule{abi.ModuleWS, []hostFunction{
+		{abi.FuncSend, wsSend},
+		{abi.FuncBroadcast, wsBroadcast},
+		{abi.FuncJoin, wsJoin},
+		{abi.FuncLeave, wsLeave},
+		{abi.FuncCount, wsCount},
+		{abi.FuncClose, wsClose},
+		{abi.FuncData, wsData},
 	}}
 }
 

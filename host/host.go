@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,9 @@ type Host struct {
 	fetcher   *http.Transport
 	bodies    *semaphore.Weighted
 	ids       ids
+	secrets   secrets
+	shares    shares
+	wakes     chan struct{} // one for each guest that is waking
 	routes    atomic.Pointer[table]
 
 	life       context.Context // ends at Close
@@ -46,10 +50,13 @@ type Host struct {
 
 	installing sync.Mutex // one deploy at a time finds its mount free, is recorded and switched to; taken before mu
 
+	sizeInterval, fullInterval time.Duration // see quota.go
+
 	mu          sync.Mutex // below it: never held while a guest, a database or a disk is waited for
 	deployments map[key]*deployment
 	tenants     map[string]*tenant
-	broken      map[key]error // deployments of the store that could not be loaded
+	sizes       map[string]*sizes // by connection
+	broken      map[key]error     // deployments of the store that could not be loaded
 	closed      bool
 }
 
@@ -65,8 +72,9 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		config: cfg, log: cfg.Logger, bodies: semaphore.NewWeighted(cfg.HTTP.MaxBodyBytes),
-		ids:         ids{prefix: rand.Text()[:6] + "-"},
-		deployments: make(map[key]*deployment), tenants: make(map[string]*tenant), broken: make(map[key]error),
+		ids: ids{prefix: rand.Text()[:6] + "-"}, secrets: secrets{file: filepath.Join(cfg.DataDir, keyFile)},
+		shares: shares{max: max(int64(cfg.MaxCalls), 0)}, wakes: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		deployments: make(map[key]*deployment), tenants: make(map[string]*tenant), sizes: make(map[string]*sizes), sizeInterval: sizeInterval, fullInterval: fullInterval, broken: make(map[key]error),
 	}
 	h.routes.Store(&table{})
 	h.life, h.kill = context.WithCancel(context.Background())
@@ -108,37 +116,6 @@ func (h *Host) open() (err error) {
 	or(&writes.Logger, h.log)
 	h.buffer, err = buffer.Open(writes)
 	return err
-}
-
-// resume loads what the store says is deployed, several at a time.
-func (h *Host) resume(ctx context.Context) error {
-	records, err := h.store.List()
-	if err != nil {
-		h.log.Error("some deployments cannot be read", "error", err)
-	}
-	var loading sync.WaitGroup
-	slots := make(chan struct{}, 4)
-	for _, record := range records {
-		if record.Digest == "" {
-			continue
-		}
-		d, err := h.deployment(key{record.Tenant, record.Name})
-		if err != nil {
-			return err
-		}
-		loading.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			if err := h.serveStored(ctx, d, record.Digest); err != nil {
-				h.log.Error("deployment does not serve", "plugin", d.key.String(), "error", err)
-				h.mu.Lock()
-				h.broken[d.key] = err
-				h.mu.Unlock()
-			}
-		})
-	}
-	loading.Wait()
-	return ctx.Err()
 }
 
 // deployment finds or makes the deployment of a key.
@@ -186,15 +163,26 @@ func (h *Host) tenant(name string) *tenant {
 	defer h.mu.Unlock()
 	t, ok := h.tenants[name]
 	if !ok {
-		t = &tenant{name: name, host: h, conns: make(map[string]*connection)}
+		t = &tenant{name: name, host: h, conns: make(map[string]*connection), share: share{all: &h.shares}}
 		h.tenants[name] = t
 	}
 	return t
 }
 
-// janitor lets idle instances go.
+const (
+	// janitorPeriod is how often idle instances and plugins are looked at, at the longest.
+	janitorPeriod = 10 * time.Second
+	// sleepTime is the default of Config.SleepTime.
+	sleepTime = 5 * time.Minute
+)
+
+// janitor lets idle instances go, and puts idle plugins to sleep.
 func (h *Host) janitor() {
-	tick := time.NewTicker(janitorPeriod)
+	period := janitorPeriod
+	if t := h.config.SleepTime; t > 0 {
+		period = max(min(t/4, period), time.Millisecond)
+	}
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
 		select {
@@ -203,7 +191,7 @@ func (h *Host) janitor() {
 		case now := <-tick.C:
 			for _, d := range h.all() {
 				if rev := d.acquire(); rev != nil {
-					rev.pool.Shrink(now.Add(-idleTime))
+					rev.tend(now, h.config.SleepTime)
 					rev.release()
 				}
 			}
@@ -233,8 +221,13 @@ type Status struct {
 	Sockets      int // open now
 	Events       uint64
 	Failures     uint64
+	Fuel         uint64 // used by all events; counted if limits.fuel is set
+	OutOfFuel    uint64 // events that ended because of limits.fuel
+	Asleep       bool   // idle, and without code or instances until the next event
+	Wakes        uint64 // from sleep
 	Pool         PoolStat
-	Err          error // why it does not serve
+	TrialUntil   time.Time // while it is on trial after its deployment: see DeployConfig
+	Err          error     // why it does not serve
 }
 
 // Plugins lists the deployments by tenant and name.
@@ -246,8 +239,13 @@ func (h *Host) Plugins() []Status {
 		s.Err = h.broken[d.key]
 		h.mu.Unlock()
 		if rev := d.acquire(); rev != nil {
-			s.Version, s.Digest, s.Mount, s.Isolation, s.Err = rev.manifest.Version, rev.digest, rev.manifest.Mount, rev.manifest.Isolation, nil
-			s.Routes, s.Events, s.Failures, s.Pool = len(rev.registration.Routes), rev.stat.events.Load(), rev.stat.failures.Load(), rev.pool.Stat()
+			s.Version, s.Digest, s.Mount, s.Isolation, s.Err = rev.manifest.Version, rev.digest, rev.manifest.Mount, rev.manifest.Isolation, rev.trouble()
+			s.Routes, s.Events, s.Failures, s.Pool = rev.routeCount(), rev.stat.events.Load(), rev.stat.failures.Load(), rev.poolStat()
+			s.Asleep, s.Wakes = rev.asleep(), rev.stat.wakes.Load()
+			s.Fuel, s.OutOfFuel = rev.stat.fuel.Load(), rev.stat.outOfFuel.Load()
+			if t := d.trial.Load(); t != nil && t.rev == rev {
+				s.TrialUntil = t.until
+			}
 			s.Sockets = h.hub.Scope(d.key.String()).Count(ws.Room{})
 			rev.release()
 		} else if s.Err == nil {

@@ -10,8 +10,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/netutil"
@@ -81,7 +81,10 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.upgrade(w, r)
 		return
 	}
-	in, release := rt.request(r), func() {}
+	x := exchanges.Get().(*exchange)
+	defer x.end()
+	in, release := &x.in, func() {}
+	rt.request(r, in)
 	if r.Body != http.NoBody && r.ContentLength != 0 {
 		var err error
 		if in.Body, release, err = h.readBody(w, r, rev.limits.BodyBytes); err != nil {
@@ -90,42 +93,53 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	var out abi.HTTPResponse
-	err := rev.event(r.Context(), abi.EventHTTP, in.ID, in, &out, false)
+	out := &x.out
+	err := rev.event(r.Context(), abi.EventHTTP, in.ID, in, out, false)
 	in.Body = nil
 	release() // before the answer goes to a client that may be slow
 	if err != nil {
 		h.refuse(w, r, in.ID, err)
 		return
 	}
-	if err := write(w, &out, rev.limits.ResponseBytes); err != nil {
+	if out.Status >= http.StatusInternalServerError {
+		rev.stat.faults.Add(1)
+	}
+	if err := write(w, out, rev.limits.ResponseBytes); err != nil {
 		rev.log.Error("bad response", "id", in.ID, "error", err)
 		h.refuse(w, r, in.ID, err)
 	}
 }
 
-// request is the event of a matched request, without the body.
-func (rt *route) request(r *http.Request) *abi.HTTPRequest {
+// exchange is the memory of a request's event and its answer, used again and again.
+type exchange struct {
+	in  abi.HTTPRequest
+	out abi.HTTPResponse
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// end gives the memory back: the lists and the answer's body, if that is not large.
+func (x *exchange) end() {
+	clear(x.in.Params)
+	clear(x.in.Header)
+	clear(x.out.Header)
+	x.in = abi.HTTPRequest{Params: x.in.Params[:0], Header: x.in.Header[:0]}
+	x.out = abi.HTTPResponse{Header: x.out.Header[:0], Body: small(x.out.Body)}
+	exchanges.Put(x)
+}
+
+// request makes the event of a matched request, without the body.
+func (rt *route) request(r *http.Request, in *abi.HTTPRequest) {
 	h := rt.rev.host
-	in := &abi.HTTPRequest{
-		Route:  rt.index,
-		Method: r.Method,
-		Path:   strings.TrimPrefix(r.URL.Path, rt.rev.prefix),
-		Query:  r.URL.RawQuery,
-		Host:   r.Host,
-		ID:     h.ids.next(),
-	}
-	if len(rt.names) > 0 {
-		in.Params = rt.params(r, nil)
-	}
+	in.Route, in.Method, in.Host, in.ID = rt.index, r.Method, r.Host, h.ids.next()
+	in.Path, in.Query = strings.TrimPrefix(r.URL.Path, rt.rev.prefix), r.URL.RawQuery
+	in.Params = rt.params(r, in.Params)
 	in.Remote, in.Scheme = h.client(r)
-	in.Header = make([]string, 0, 2*len(r.Header))
 	for name, values := range r.Header {
 		for _, v := range values {
 			in.Header = append(in.Header, name, v)
 		}
 	}
-	return in
 }
 
 // client gives the address and scheme that the client used: the connection's, or what a trusted proxy says.
@@ -172,40 +186,49 @@ func (h *Host) trusted(address string) bool {
 	return false
 }
 
-// readBody reads a body of at most max bytes, within what all requests together may hold. release is never nil.
-func (h *Host) readBody(w http.ResponseWriter, r *http.Request, max int64) (body []byte, release func(), err error) {
-	release = func() {}
-	tooLarge := abi.NewError(abi.ErrnoTooLarge, "the request's body is over "+strconv.FormatInt(max, 10)+" bytes")
-	if r.ContentLength > max {
+// firstRoom is what the body of a request may hold before a byte of it has come.
+const firstRoom = 4 << 10
+
+// readBody reads a body of at most limit bytes, within what all requests together may hold. Room is taken as bytes come, at most
+// twice what came, so that who announces much and sends little holds little. release is never nil.
+func (h *Host) readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), err error) {
+	var held int64
+	release = func() { h.bodies.Release(held) }
+	tooLarge := abi.NewError(abi.ErrnoTooLarge, "the request's body is over "+strconv.FormatInt(limit, 10)+" bytes")
+	if r.ContentLength > limit {
 		return nil, release, tooLarge
 	}
-	weight := max
-	if r.ContentLength >= 0 {
-		weight = r.ContentLength
+	length := r.ContentLength
+	if length < 0 {
+		length = limit + 1 // one that is over the limit is to be seen
 	}
-	if !h.bodies.TryAcquire(weight) {
-		return nil, release, ErrBusy
-	}
-	release = func() { h.bodies.Release(weight) }
-	limited := http.MaxBytesReader(w, r.Body, max)
-	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(limited, body)
-	} else {
-		body, err = io.ReadAll(limited)
-	}
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return nil, release, tooLarge
-	case err != nil:
-		return nil, release, abi.NewError(abi.ErrnoInvalid, "the request's body did not arrive")
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	for int64(len(body)) < length {
+		if len(body) == cap(body) {
+			room := min(max(2*held, firstRoom), length)
+			if !h.bodies.TryAcquire(room - held) {
+				return nil, release, ErrBusy
+			}
+			held = room
+			body = append(make([]byte, 0, room), body...)
+		}
+		n, err := limited.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		var over *http.MaxBytesError
+		switch {
+		case errors.As(err, &over):
+			return nil, release, tooLarge
+		case errors.Is(err, io.EOF) && (r.ContentLength < 0 || int64(len(body)) == length):
+			return body, release, nil
+		case err != nil:
+			return nil, release, abi.NewError(abi.ErrnoInvalid, "the request's body did not arrive")
+		}
 	}
 	return body, release, nil
 }
 
 // write sends a guest's response. Before anything is written it is an error for the guest to see in the log: an
-// impossible status, a header that is not one, a body over the limit.
+// impossible status, a header that is not one, a body over the limit. out has no body afterwards if that cannot be used again.
 func write(w http.ResponseWriter, out *abi.HTTPResponse, max int64) error {
 	if out.Status == 0 {
 		out.Status = http.StatusOK
@@ -238,7 +261,9 @@ func write(w http.ResponseWriter, out *abi.HTTPResponse, max int64) error {
 		}
 	}
 	w.WriteHeader(out.Status)
-	_, _ = w.Write(out.Body) // the client went away: nobody to tell
+	if _, err := w.Write(out.Body); err != nil { // the client went away: nobody to tell
+		out.Body = nil // HTTP/2 may still read it, so that it must not be used again
+	}
 	return nil
 }
 
@@ -286,9 +311,3 @@ type ids struct {
 func (s *ids) next() string {
 	return s.prefix + strconv.FormatUint(s.n.Add(1), 36)
 }
-
-// janitorPeriod is how often idle instances are looked at, idleTime how long one stays.
-const (
-	janitorPeriod = 10 * time.Second
-	idleTime      = time.Minute
-)

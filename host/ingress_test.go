@@ -155,6 +155,21 @@ func TestBodiesTogether(t *testing.T) {
 	s.want("POST", "/app/echo/x", half, 201, half)
 }
 
+// Who announces a large body and sends little of it holds little.
+func TestBodiesThatDoNotCome(t *testing.T) {
+	s := open(t, t.TempDir(), func(c *host.Config) { c.HTTP.MaxBodyBytes = 64 << 10 })
+	s.deploy(bundle(t, "app", "time: 5s", "time: 5s, body: 48KiB"))
+	body := strings.Repeat("a", 48<<10)
+	slow := make([]*raw, 4) // together they announce three times what there is
+	for i := range slow {
+		slow[i] = s.dial().say("POST /app/echo/x HTTP/1.1\r\nHost: x\r\nContent-Length: 49152\r\n\r\n" + body[:1])
+	}
+	s.want("POST", "/app/echo/x", body[:32<<10], 201, body[:32<<10])
+	for _, c := range slow {
+		c.say(body[1:]).hears(201, body)
+	}
+}
+
 // A house that is full says so at once, and when there is room again it serves again.
 func TestThousandRequestsWhileBusy(t *testing.T) {
 	release := make(chan struct{})

@@ -2,9 +2,13 @@ package host
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/odac-run/odachost/migrate"
 	"github.com/odac-run/odachost/plugins"
@@ -15,6 +19,8 @@ type Migration struct {
 	Database string
 	Plan     *migrate.Plan
 	Applied  bool
+	// Files is what was applied of the plugin's migration files before.
+	Files []migrate.AppliedFile
 }
 
 // Migrate plans what the serving revision's schema wants of its databases and, if apply is set, does it. approve is the
@@ -36,22 +42,81 @@ func (h *Host) Migrate(ctx context.Context, tenant, name string, apply bool, app
 	if err != nil {
 		return nil, err
 	}
-	return h.migrate(ctx, rev, stored.Bundle, apply, approve)
+	if apply {
+		if err := h.alone(ctx, d); err != nil {
+			return nil, err
+		}
+	}
+	done, err := h.migrate(ctx, rev, stored.Bundle, migration{apply: apply, approve: approve})
+	if err != nil || !apply {
+		return done, err
+	}
+	return done, h.grant(ctx, rev, nil) // on tables that are new
 }
 
-// migrate plans, and applies if it is told to, the bundle's schema on the tenant's databases.
-func (h *Host) migrate(ctx context.Context, rev *revision, b *plugins.Bundle, apply bool, approve string) ([]Migration, error) {
-	schema, err := loadSchema(b)
-	if err != nil || schema == nil {
+// RollbackMigrations takes the last batch of the serving revision's migration files back, on each of its databases, and returns
+// their names, the last first. The files are pending again: deploy a revision without them.
+func (h *Host) RollbackMigrations(ctx context.Context, tenant, name string) (map[string][]string, error) {
+	done := map[string][]string{}
+	err := h.eachPlaced(ctx, tenant, name, func(p *placed) error {
+		return h.change(ctx, p.conn, p.schema, func(db *sql.DB) error {
+			var err error
+			done[p.conn.name], err = migrate.Rollback(ctx, db, planOptions(p.rev, p.conn, p.files), migrate.ApplyOptions{})
+			return err
+		})
+	})
+	return done, err
+}
+
+// migration is how one goes.
+type migration struct {
+	apply   bool
+	approve string // hash of a plan that the operator allows
+	// again says that the revision was deployed before: its files ran then, or were taken back since.
+	again bool
+	// online says that another revision serves meanwhile, so that nothing may be taken from it. until is the last phase of such a
+	// migration, or of one that must leave what there is: "" is all of it.
+	online bool
+	until  migrate.Phase
+	// contract ends what was left of one: it was approved then.
+	contract bool
+}
+
+// due says whether the migration has something to do now.
+func (how migration) due(p *migrate.Plan) bool {
+	if how.until != migrate.Switch || !p.Left(migrate.Contract) {
+		return !p.Empty()
+	}
+	return p.Left(migrate.Expand) || p.Left(migrate.Switch)
+}
+
+// approval is the hash that holds for the plan: the operator's. What goes later has to be approved before the first step, and then stays so.
+func (how migration) approval(ctx context.Context, db *sql.DB, p *migrate.Plan) (string, error) {
+	lost := p.Losses()
+	switch {
+	case len(lost) == 0 && how.until == "": // what goes is in another column
+		return p.Hash, nil
+	case how.contract && how.approve == "":
+		return migrate.Approved(ctx, db, p.Owner)
+	case how.until == migrate.Expand && how.approve != p.Hash && len(lost) > 0:
+		return "", &migrate.ApprovalError{Hash: p.Hash, Hazards: lost}
+	}
+	return how.approve, nil
+}
+
+// migrate plans, and applies if it is told to, the bundle's schema and migration files on the tenant's databases.
+func (h *Host) migrate(ctx context.Context, rev *revision, b *plugins.Bundle, how migration) ([]Migration, error) {
+	schema, files, err := loadSchema(b)
+	if err != nil {
 		return nil, err
 	}
 	var done []Migration
-	for _, name := range schema.Connections() {
+	for _, name := range connections(schema, files) {
 		conn, err := rev.tenant.conn(ctx, name)
 		if err != nil {
 			return done, err
 		}
-		m, err := h.migrateConn(ctx, rev, conn, schema.Connection(name), apply, approve)
+		m, err := h.migrateConn(ctx, rev, conn, schema.Connection(name), files.Connection(name), how)
 		if err != nil {
 			return done, fmt.Errorf("host: plugin %s: schema of database %s: %w", rev.key.name, conn.name, err)
 		}
@@ -60,45 +125,128 @@ func (h *Host) migrate(ctx context.Context, rev *revision, b *plugins.Bundle, ap
 	return done, nil
 }
 
-// loadSchema reads a bundle's schema; nil when it has none.
-func loadSchema(b *plugins.Bundle) (*migrate.Schema, error) {
-	if entries, err := fs.ReadDir(b.Schema(), "."); err != nil || len(entries) == 0 {
-		return nil, nil //nolint:nilerr,nilnil // a bundle without a schema
-	}
-	return migrate.LoadFS(b.Schema(), ".")
+// connections are the names that have a schema or files.
+func connections(schema *migrate.Schema, files *migrate.Files) []string {
+	names := append(schema.Connections(), files.Connections()...)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
-func (h *Host) migrateConn(ctx context.Context, rev *revision, conn *connection, schema *migrate.Schema, apply bool, approve string) (Migration, error) {
+// loadSchema reads a bundle's schema and migration files. Their mistakes name the file as the bundle has it.
+func loadSchema(b *plugins.Bundle) (*migrate.Schema, *migrate.Files, error) {
+	schema, err := migrate.LoadFS(below{"schema", b.Schema()}, "schema")
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := migrate.LoadFiles(below{"migration", b.Migrations()}, "migration")
+	return schema, files, err
+}
+
+// below is a file system one folder down.
+type below struct {
+	folder string
+	fs.FS
+}
+
+// Open opens what is below the folder.
+func (b below) Open(name string) (fs.File, error) {
+	if name == b.folder {
+		return b.FS.Open(".")
+	}
+	inner, ok := strings.CutPrefix(name, b.folder+"/")
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return b.FS.Open(inner)
+}
+
+// fileTime bounds one statement of a plugin's migration file, which holds up whoever writes to that database.
+const fileTime = time.Minute
+
+// planOptions are those of a plugin. Its files are SQL of a stranger: SQLite holds them to the plugin's own tables, and on a server, where
+// they have the rights of the tenant, somebody has to read and approve them.
+func planOptions(rev *revision, conn *connection, files *migrate.Files) migrate.Options {
+	o := migrate.Options{Owner: rev.key.name, Files: files, FileTime: fileTime, AskFiles: true}
+	if conn.db.Confines() {
+		o.AskFiles, o.Confine = false, conn.db.Confine
+	}
+	return o
+}
+
+func (h *Host) migrateConn(
+	ctx context.Context, rev *revision, conn *connection, schema *migrate.Schema, files *migrate.Files, how migration,
+) (Migration, error) {
 	m := Migration{Database: conn.name}
 	db, err := conn.db.SQL()
 	if err != nil {
 		return m, err
 	}
-	pinned, err := db.Conn(ctx)
+	o := planOptions(rev, conn, files)
+	o.Online = how.online
+	m.Plan, m.Files, err = status(ctx, db, schema, o, how.again)
+	if err != nil || !how.apply {
+		return m, err
+	}
+	if !how.due(m.Plan) {
+		return m, conn.db.Reload(ctx, nanoids(schema))
+	}
+	if how.approve, err = how.approval(ctx, db, m.Plan); err != nil {
+		return m, err
+	}
+	if how.until != migrate.Expand && how.online {
+		done := conn.change()
+		defer done()
+	}
+	err = h.change(ctx, conn, schema, func(db *sql.DB) error { return h.stages(ctx, db, schema, o, m.Plan, how) })
 	if err != nil {
 		return m, err
 	}
-	m.Plan, err = migrate.Status(ctx, pinned, schema, migrate.Options{Owner: rev.key.name})
-	if err = errors.Join(err, pinned.Close()); err != nil || !apply {
-		return m, err
+	m.Applied = true
+	rev.log.Info("migrated", "database", conn.name, "steps", len(m.Plan.Steps))
+	return m, nil
+}
+
+// status plans. A revision that was deployed before has its files run again only where the database is a new one.
+func status(ctx context.Context, db *sql.DB, schema *migrate.Schema, o migrate.Options, again bool) (plan *migrate.Plan, files []migrate.AppliedFile, err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	if !m.Plan.Empty() {
-		// What is buffered was written for the old tables.
-		for _, t := range schema.Tables {
-			if err := h.buffer.Flush(ctx, conn.lane(t.Name)); err != nil {
-				return m, err
-			}
-		}
-		write := conn.cache.BeginWrite(conn.table(""))
-		_, err = m.Plan.Apply(ctx, db, migrate.ApplyOptions{Approve: approve})
-		write.End()
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if again {
+		live, err := migrate.Inspect(ctx, conn)
 		if err != nil {
-			return m, err
+			return nil, nil, err
 		}
-		m.Applied = true
-		rev.log.Info("migrated", "database", conn.name, "steps", len(m.Plan.Steps))
+		o.AskFiles = false // they were approved
+		if len(live.Last(o.Owner).Tables) > 0 {
+			o.Files = nil
+		}
 	}
-	return m, conn.db.Reload(ctx, nanoids(schema))
+	if files, err = migrate.AppliedFiles(ctx, conn, o.Owner); err != nil {
+		return nil, nil, err
+	}
+	plan, err = migrate.Status(ctx, conn, schema, o)
+	return plan, files, err
+}
+
+// change writes what is buffered, which is for the old tables, then changes them, and reads them again.
+func (h *Host) change(ctx context.Context, conn *connection, schema *migrate.Schema, do func(*sql.DB) error) error {
+	db, err := conn.db.SQL()
+	if err != nil {
+		return err
+	}
+	for _, t := range schema.Tables {
+		if err := h.buffer.Flush(ctx, conn.lane(t.Name)); err != nil {
+			return err
+		}
+	}
+	// Until the catalog is the new one: what is read by the old is not kept.
+	defer conn.cache.BeginWrite(conn.table("")).End()
+	if err := do(db); err != nil {
+		return err
+	}
+	return conn.db.Reload(ctx, nanoids(schema))
 }
 
 // nanoids are the columns that the database layer fills, which the database itself does not know.
@@ -111,26 +259,26 @@ func nanoids(schema *migrate.Schema) map[string]map[string]int {
 }
 
 // restore prepares the database for a revision that was deployed before: what a new database file left undone. Where
-// that would destroy something, as after a rollback, the database stays as it is.
-func (h *Host) restore(ctx context.Context, rev *revision, b *plugins.Bundle) error {
-	_, err := h.migrate(ctx, rev, b, true, "")
+// that would destroy something, as after a rollback, the database stays as it is. left says that something is left for its contract phase.
+func (h *Host) restore(ctx context.Context, rev *revision, b *plugins.Bundle) (left bool, err error) {
+	done, err := h.migrate(ctx, rev, b, migration{apply: true, again: true, online: rev.dep.current.Load() != nil, until: migrate.Switch})
 	var approval *migrate.ApprovalError
 	if !errors.As(err, &approval) {
-		return err
+		return slices.ContainsFunc(done, func(m Migration) bool { return m.Plan.Left(migrate.Contract) }), err
 	}
 	rev.log.Info("the database has more than this revision's schema: left as it is")
-	schema, err := loadSchema(b)
+	schema, _, err := loadSchema(b)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, name := range schema.Connections() {
 		conn, err := rev.tenant.conn(ctx, name)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := conn.db.Reload(ctx, nanoids(schema.Connection(name))); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }

@@ -9,16 +9,18 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/robfig/cron/v3"
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/host/internal/engine"
+	"github.com/odac-run/odachost/internal/database"
 	"github.com/odac-run/odachost/plugins"
 )
 
-// revision is a loaded bundle: compiled, linked to what it was granted, registered, its routes known. It is immutable
-// but for its pool, its counters and its lease.
+// revision is a bundle that serves: its grants, its limits, its routes. It is immutable but for its guest, which comes and
+// goes, its counters and its lease.
 type revision struct {
 	lease
 	host   *Host
@@ -32,28 +34,44 @@ type revision struct {
 	grants   *plugins.Grants
 	limits   plugins.Limits
 	config   map[string]string
-	prefix   string // of the URL path, "" for the root
-	assets   http.Handler
+	tables   map[string]database.TableAccess
+	access   *database.Access // nil: no table was granted in part
+	reads    *reads
+	prefix   string  // of the URL path, "" for the root
+	assets   *assets // nil: the bundle has none
 
-	program      *engine.Program
-	pool         *pool
-	registered   sync.Once
+	message      []byte // the registration as the plugin gave it
 	registration abi.Registration
 	mux          *http.ServeMux
 	sockets      map[string]uint32 // pattern to index in the registration
 	times        []cron.Schedule   // of registration.Schedules
 	scheduled    []cron.EntryID    // while it serves
 
-	stat struct{ events, failures atomic.Uint64 }
+	guest    atomic.Pointer[guest] // nil while it sleeps
+	sleepers atomic.Int64          // calls that wait for it to wake
+	life     context.Context       // ends at close
+	die      context.CancelFunc
+
+	mu       sync.Mutex // below it: who wakes, sleeps or closes
+	closed   bool
+	nap      nap
+	past     PoolStat // of guests that sleep
+	restored bool     // the database has the schema; read and set by the one wake
+	recalled []byte   // the manifest that it was made of before its bundle was read; nil if it was made of that
+
+	// The janitor's.
+	lastUsed  uint64
+	idleSince time.Time
+
+	stat struct{ events, failures, faults, fuel, outOfFuel, wakes, assets atomic.Uint64 }
 }
 
-// load makes a revision of a bundle. Nothing serves it yet.
-func (h *Host) load(ctx context.Context, d *deployment, b *plugins.Bundle) (*revision, error) {
-	m := b.Manifest()
+// newRevision is a revision that sleeps and has not registered.
+func (h *Host) newRevision(d *deployment, digest plugins.Digest, m *plugins.Manifest) (*revision, error) {
 	r := &revision{
 		lease: lease{idle: make(chan struct{})}, host: h, dep: d, tenant: h.tenant(d.key.tenant), key: d.key,
-		digest: b.Digest(), manifest: m, grants: m.Grants(), prefix: strings.TrimSuffix(m.Mount.Path, "/"),
-		log: h.log.With("plugin", d.key.String(), "revision", b.Digest().Short()),
+		digest: digest, manifest: m, grants: m.Grants(), prefix: strings.TrimSuffix(m.Mount.Path, "/"),
+		log: h.log.With("plugin", d.key.String(), "revision", digest.Short()),
 	}
 	var err error
 	if r.limits, err = m.Limits.Resolve(h.config.DefaultLimits, h.config.MaxLimits); err != nil {
@@ -62,30 +80,30 @@ func (h *Host) load(ctx context.Context, d *deployment, b *plugins.Bundle) (*rev
 	if r.config, err = m.Configure(h.config.PluginConfig[d.key.name]); err != nil {
 		return nil, err
 	}
-	files, err := newAssets(r.prefix+"/assets/", b.Assets())
+	r.tables = tablesOf(r)
+	r.access = r.limitedAccess()
+	r.reads = newReads(r)
+	r.life, r.die = context.WithCancel(h.life)
+	return r, nil
+}
+
+// load makes a revision of a bundle, awake. Nothing serves it yet.
+func (h *Host) load(ctx context.Context, d *deployment, b *plugins.Bundle) (*revision, error) {
+	r, err := h.newRevision(d, b.Digest(), b.Manifest())
 	if err != nil {
 		return nil, err
 	}
-	if files != nil {
-		r.assets = files
+	if r.assets, err = newAssets(r, b.Assets()); err != nil {
+		r.close()
+		return nil, err
 	}
-	r.program, err = h.engine.Load(ctx, b.Wasm(), engine.LoadConfig{
-		Name:           d.key.name,
-		Modules:        r.grantedModules(),
-		MaxMemoryBytes: r.limits.MemoryBytes,
-		InitTimeout:    r.limits.StartTime,
-		Warm:           r.register,
-		Stdout:         r.line(slog.LevelInfo),
-		Stderr:         r.line(slog.LevelWarn),
-	})
+	g, err := r.newGuest(ctx, b)
 	if err != nil {
-		return nil, fmt.Errorf("host: plugin %s: %w", d.key.name, r.explain(err))
+		r.close()
+		return nil, err
 	}
-	instances := r.limits.MaxInstances
-	if m.Isolation == plugins.IsolationSingle {
-		instances = 1
-	}
-	r.pool = newPool(r.program, instances, r.limits.QueueTime, m.Isolation == plugins.IsolationFresh, r.log)
+	r.guest.Store(g)
+	r.restored = true // by who loads it
 	if err := r.buildMux(); err != nil {
 		r.close()
 		return nil, fmt.Errorf("host: plugin %s: %w", d.key.name, err)
@@ -95,35 +113,19 @@ func (h *Host) load(ctx context.Context, d *deployment, b *plugins.Bundle) (*rev
 
 // line is where the guest's standard output goes: the log, within the call's budget.
 func (r *revision) line(level slog.Level) func(*engine.Call, []byte) {
-	return func(ec *engine.Call, line []byte) { r.callOf(ec).log(level, string(line)) }
+	return func(ec *engine.Call, line []byte) {
+		if len(line) > 0 { // those between a Go program's stacks say nothing
+			r.callOf(ec).log(level, string(line))
+		}
+	}
 }
 
-// register runs odac_register in the first instance, before the image is taken, and checks what it says.
-func (r *revision) register(ctx context.Context, in *engine.Instance) error {
-	c := newCall(r, 0, "register")
-	defer c.end()
-	hello := abi.Hello{
+// hello is what the guest is told when it registers.
+func (r *revision) hello() *abi.Hello {
+	return &abi.Hello{
 		ABI: abi.Version, Host: r.host.config.Version, Plugin: r.manifest.Name, Version: r.manifest.Version,
 		Tenant: r.key.tenant, Mount: r.prefix,
 	}
-	var err error
-	if c.input, err = hello.MarshalMsg(c.input); err != nil {
-		return err
-	}
-	deadline, _ := ctx.Deadline()
-	errno, err := in.Call(ctx, c, deadline, abi.ExportRegister, uint64(len(c.input)))
-	if err != nil {
-		return fmt.Errorf("%s: %w", abi.ExportRegister, err)
-	}
-	if abi.Errno(errno) != abi.ErrnoOK {
-		return fmt.Errorf("%s answered %s: %s", abi.ExportRegister, abi.Errno(errno).Kind(), c.output)
-	}
-	// A module without an image registers in each of its instances: the first one's word holds.
-	r.registered.Do(func() { err = r.readRegistration(c.output) })
-	if err != nil {
-		return err
-	}
-	return r.warmUp(ctx, in, c)
 }
 
 // warmEvents are enough for what a guest's runtime puts aside after an event to be at hand for the next.
@@ -207,6 +209,11 @@ func (r *revision) explain(err error) error {
 }
 
 func (r *revision) remedy(m engine.MissingImport) string {
+	if module := userModule(m.Name); m.Module == abi.ModuleExtismUser && module != "" {
+		if err := r.grants.Module(module); err != nil {
+			return err.Error()
+		}
+	}
 	switch m.Reason {
 	case engine.NotGranted:
 		if err := r.grants.Module(m.Module); err != nil {
@@ -216,12 +223,4 @@ func (r *revision) remedy(m engine.MissingImport) string {
 		return "the plugin was built for a newer host: update odachost"
 	}
 	return string(m.Reason)
-}
-
-// close frees the revision. Nothing may hold it.
-func (r *revision) close() {
-	r.pool.Close()
-	if err := r.program.Close(); err != nil {
-		r.log.Error("close revision", "error", err)
-	}
 }

@@ -137,6 +137,9 @@ func (r *revision) buildMux() error {
 			return err
 		}
 	}
+	if err := r.exportRoutes(prefix); err != nil {
+		return err
+	}
 	for i, rt := range r.registration.Routes {
 		names, err := wildcards(rt.Pattern)
 		if err != nil {

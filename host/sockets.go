@@ -20,7 +20,8 @@ const socketPatience = 30 * time.Second
 // hub's 101. The socket then belongs to the hub and the deployment, not to the revision.
 func (rt *route) upgrade(w http.ResponseWriter, r *http.Request) {
 	h, rev := rt.rev.host, rt.rev
-	in := rt.request(r)
+	in := new(abi.HTTPRequest)
+	rt.request(r, in)
 	socket := rev.registration.Sockets[rt.index]
 	if socket.Upgrade {
 		var out abi.HTTPResponse

@@ -2,10 +2,12 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/buffer"
@@ -16,8 +18,9 @@ import (
 // tenant is the boundary of isolation: its own database behind each connection name, its own tags in the cache, its own
 // lanes in the buffer.
 type tenant struct {
-	name string
-	host *Host
+	name  string
+	host  *Host
+	share share // of the calls that run at once
 
 	mu    sync.Mutex
 	conns map[string]*connection
@@ -25,9 +28,88 @@ type tenant struct {
 
 // connection is one database of a tenant by its name.
 type connection struct {
+	host         *Host
 	tenant, name string
-	db           *database.DB
+	db           *database.DB // as the tenant itself
 	cache        *cache.Cache
+
+	changes  atomic.Uint64                 // that a table's columns exchanged their names, or went
+	changing atomic.Pointer[chan struct{}] // closed when the change under way is over
+
+	// On a server where the tenant has a place, each plugin has a role of its own: see Host.grant.
+	tenancy *database.Tenancy // else nil
+	secrets *secrets
+	mu      sync.Mutex
+	roles   map[string]*database.DB // by plugin
+}
+
+// as is the database as a plugin's revision may reach it.
+func (c *connection) as(rev *revision) (*database.DB, error) {
+	db, err := c.role(rev.key.name)
+	if err == nil && rev.access != nil {
+		db = db.Under(rev.access)
+	}
+	return db, err
+}
+
+// role is the database as a plugin's role sees it.
+func (c *connection) role(plugin string) (*database.DB, error) {
+	if c.tenancy == nil {
+		return c.db, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if db, ok := c.roles[plugin]; ok {
+		return db, nil
+	}
+	password, err := c.secrets.password(c.tenant, c.name, plugin)
+	if err != nil {
+		return nil, err
+	}
+	db, err := c.db.As(c.tenancy.Role(c.tenant, c.name, plugin), password, pluginConns)
+	if err != nil {
+		return nil, err
+	}
+	c.roles[plugin] = db
+	return db, nil
+}
+
+// overtaken says whether a statement that the database refused was compiled for tables that have changed since the count of changes was
+// taken: it is worth another try. It waits for a change that is under way.
+func (c *connection) overtaken(ctx context.Context, changes uint64, err error) bool {
+	if e := new(abi.Error); !errors.As(err, &e) || e.Errno != abi.ErrnoInvalid {
+		return false
+	}
+	if over := c.changing.Load(); over != nil {
+		select {
+		case <-*over:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return c.changes.Load() != changes
+}
+
+// change marks a change of tables, until it is called.
+func (c *connection) change() (done func()) {
+	over := make(chan struct{})
+	c.changing.Store(&over)
+	return func() {
+		c.changes.Add(1)
+		c.changing.CompareAndSwap(&over, nil)
+		close(over)
+	}
+}
+
+func (c *connection) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, db := range c.roles {
+		errs = append(errs, db.Close())
+	}
+	clear(c.roles)
+	return errors.Join(append(errs, c.db.Close())...)
 }
 
 // defaultConn is the connection that "" names.
@@ -47,7 +129,7 @@ func (t *tenant) conn(ctx context.Context, name string) (*connection, error) {
 	if !ok {
 		return nil, abi.NewError(abi.ErrnoNotFound, fmt.Sprintf("there is no database %q: add database.%s to the host's configuration", name, name))
 	}
-	cfg, err := t.place(name, cfg)
+	cfg, tenancy, err := t.place(name, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -55,38 +137,66 @@ func (t *tenant) conn(ctx context.Context, name string) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: database %s of tenant %s: %w", name, t.name, err)
 	}
-	c := &connection{tenant: t.name, name: name, db: db, cache: t.host.cache}
+	c := &connection{host: t.host, tenant: t.name, name: name, db: db, cache: t.host.cache, tenancy: tenancy, secrets: &t.host.secrets, roles: make(map[string]*database.DB)}
 	t.conns[name] = c
 	return c, nil
 }
 
-// place gives each tenant its own SQLite file: below the data folder, or what the operator named for the default
-// tenant.
-func (t *tenant) place(name string, cfg DatabaseConfig) (DatabaseConfig, error) {
+// opened is a connection if it is open.
+func (t *tenant) opened(name string) (*connection, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.conns[name]
+	return c, ok
+}
+
+// place gives each tenant its own: of SQLite a file, below the data folder or what the operator named for the default tenant; on a server
+// what AddTenant made. A default tenant that was not added has the configuration's own user and database.
+func (t *tenant) place(name string, cfg DatabaseConfig) (DatabaseConfig, *database.Tenancy, error) {
+	tenancy, err := t.host.tenancy(name)
+	if err != nil {
+		return cfg, nil, err
+	}
 	cfg.Logger = t.host.log.With("tenant", t.name, "database", name)
-	if cfg.Type != "" && cfg.Type != "sqlite" || cfg.URL != "" {
-		return cfg, nil
+	if tenancy != nil {
+		_, missing := os.Stat(t.host.placeFile(t.name, name))
+		switch {
+		case missing == nil:
+			password, err := t.host.secrets.password(t.name, name, "")
+			owner := tenancy.Owner(t.name, name, password)
+			owner.Logger = cfg.Logger
+			return owner, tenancy, err
+		case t.name == DefaultTenant:
+			return cfg, nil, nil
+		}
+		return cfg, nil, abi.NewError(abi.ErrnoUnavailable, fmt.Sprintf("tenant %s has no place on database %s: odachost tenant add %s makes it", t.name, name, t.name))
+	}
+	if cfg.URL != "" && t.name == DefaultTenant {
+		return cfg, nil, nil
 	}
 	if cfg.Filename == "" || t.name != DefaultTenant {
-		cfg.Filename = filepath.Join(t.host.config.DataDir, "tenants", t.name, name+".db")
+		cfg.URL = ""
+		cfg.Filename = filepath.Join(t.host.tenantDir(t.name), name+".db")
 	}
 	if err := os.MkdirAll(filepath.Dir(cfg.Filename), 0o700); err != nil {
-		return cfg, fmt.Errorf("host: folder of database %s: %w", name, err)
+		return cfg, nil, fmt.Errorf("host: folder of database %s: %w", name, err)
 	}
-	return cfg, nil
+	return cfg, nil, nil
 }
 
 func (t *tenant) close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var first error
+	return t.closeLocked()
+}
+
+func (t *tenant) closeLocked() error {
+	var errs []error
 	for _, c := range t.conns {
-		if err := c.db.Close(); err != nil && first == nil {
-			first = err
-		}
+		errs = append(errs, c.close())
 	}
 	clear(t.conns)
-	return first
+	return errors.Join(errs...)
 }
 
 // tables are the cache's handles of what a statement touches: the tables it reads, or those it writes.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ type ApplyOptions struct {
 	Approve string
 	// ExpandOnly leaves the contract phase (drops) for a later Apply: the old revision still needs it.
 	ExpandOnly bool
+	// NoContract is ExpandOnly with the switch phase: the new revision is about to serve.
+	NoContract bool
 	// LockTimeout bounds the wait for another runner or writer. Zero is a minute.
 	LockTimeout time.Duration
 	// Progress is called before and after each step, in the goroutine of Apply and inside its transaction: it must not use the
@@ -45,9 +48,11 @@ type Report struct {
 	// Nulled are the rows whose foreign key pointed nowhere, with the value they had.
 	Nulled []NulledRow `json:"nulled,omitempty"`
 	// Incomplete are foreign keys that wait for clean rows.
-	Incomplete []Hazard      `json:"incomplete,omitempty"`
-	Rows       int64         `json:"rows"`
-	Elapsed    time.Duration `json:"elapsed"`
+	Incomplete []Hazard `json:"incomplete,omitempty"`
+	// Purged is what was dropped longer ago than Options.TrashTime, and is gone for good now.
+	Purged  []*Trashed    `json:"purged,omitempty"`
+	Rows    int64         `json:"rows"`
+	Elapsed time.Duration `json:"elapsed"`
 }
 
 // NulledRow is a row whose columns were set to NULL. Key and Old are SQL literals, by column.
@@ -64,7 +69,7 @@ type ApprovalError struct {
 }
 
 func (e *ApprovalError) Error() string {
-	return fmt.Sprintf("migrate: the plan destroys data and needs approval: %s; nothing was applied; approve it by its hash %s",
+	return fmt.Sprintf("migrate: the plan needs approval: %s; nothing was applied; approve it by its hash %s",
 		messages(e.Hazards), e.Hash)
 }
 
@@ -83,8 +88,8 @@ func messages(hazards []Hazard) string {
 	return strings.Join(out, "; ")
 }
 
-// Apply takes the migration lock, makes the plan again from what is there now, and runs it in one transaction. It is safe to
-// call from several processes and goroutines at once. db needs no pool of its own, but no connection of it may be inside a
+// Apply takes the migration lock, makes the plan again from what is there now, and runs it: in one transaction where the server
+// allows that for all of its steps, else so that another Apply goes on where this one ended. It is safe to call from several processes and goroutines at once. db needs no pool of its own, but no connection of it may be inside a
 // transaction that waits for Apply.
 func (p *Plan) Apply(ctx context.Context, db *sql.DB, options ApplyOptions) (*Report, error) {
 	start := time.Now()
@@ -103,11 +108,11 @@ func (p *Plan) Apply(ctx context.Context, db *sql.DB, options ApplyOptions) (*Re
 	if err != nil {
 		return nil, err
 	}
-	a := &applier{d: d, conn: conn, options: options, start: start}
-	a.progress(Event{Message: "waiting for the migration lock"})
 	if options.LockTimeout == 0 {
 		options.LockTimeout = time.Minute
 	}
+	a := &applier{d: d, conn: conn, options: options, start: start}
+	a.progress(Event{Message: "waiting for the migration lock"})
 	lockCtx, cancel := context.WithTimeout(ctx, options.LockTimeout)
 	unlock, err := d.lock(lockCtx, conn)
 	err = withCause(lockCtx, err)
@@ -115,8 +120,11 @@ func (p *Plan) Apply(ctx context.Context, db *sql.DB, options ApplyOptions) (*Re
 	if err != nil {
 		return nil, err
 	}
-	report, err := a.run(ctx, p)
-	if end := unlock(err == nil && report.Applied); err == nil && end != nil {
+	report, err := a.try(ctx, p)
+	if err != nil && a.failed != nil {
+		a.fileFailed(ctx, p.Owner, *a.failed, err)
+	}
+	if end := unlock(); err == nil && end != nil {
 		err = end
 	}
 	if err != nil {
@@ -125,6 +133,36 @@ func (p *Plan) Apply(ctx context.Context, db *sql.DB, options ApplyOptions) (*Re
 	report.Elapsed = time.Since(start)
 	return report, nil
 }
+
+// try runs the plan, and again from what is there by then, while locks of others are in the way, for as long as LockTimeout without
+// one more step done.
+func (a *applier) try(ctx context.Context, p *Plan) (*Report, error) {
+	wait := busyWait
+	for since := time.Now(); ; wait = min(2*wait, maxBusyWait) {
+		committed := a.committed
+		err := a.run(ctx, p)
+		if err == nil || !a.d.busy(err) {
+			return a.report, err
+		}
+		if a.committed > committed {
+			since, wait = time.Now(), busyWait
+		}
+		if time.Since(since) > a.options.LockTimeout {
+			return nil, fmt.Errorf("%w: other connections held a lock for longer than %s; the plan stays valid: apply it again", err, a.options.LockTimeout)
+		}
+		a.progress(Event{Message: "waiting for other connections to end their transactions"})
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+const (
+	busyWait    = 50 * time.Millisecond
+	maxBusyWait = 2 * time.Second
+)
 
 // withCause adds that the context ended: drivers only say that they were interrupted.
 func withCause(ctx context.Context, err error) error {
@@ -141,6 +179,12 @@ type applier struct {
 	options ApplyOptions
 	start   time.Time
 	report  *Report
+	inside  bool         // a transaction is open
+	failed  *AppliedFile // the file whose transaction failed
+	partial bool         // the plan has steps for a later run
+
+	kept      Report // Nulled and Rows of what is committed
+	committed int    // steps that no transaction holds any more
 }
 
 func (a *applier) progress(e Event) {
@@ -150,51 +194,116 @@ func (a *applier) progress(e Event) {
 	}
 }
 
-func (a *applier) run(ctx context.Context, p *Plan) (*Report, error) {
+// run plans and applies. Steps that may share a transaction do, the plan being made in the first one.
+func (a *applier) run(ctx context.Context, p *Plan) (err error) {
+	if err := a.begin(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if end := a.end(ctx, err == nil && a.report.Applied); err == nil {
+			err = end
+		}
+	}()
 	plan, err := makePlan(ctx, a.d, a.conn, p.schema, p.options)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a.report = &Report{Plan: plan, Incomplete: plan.Incomplete}
-	steps := plan.Steps
-	if a.options.ExpandOnly {
-		steps = slices.DeleteFunc(slices.Clone(steps), func(s *Step) bool { return s.Phase == Contract && s.Kind != Record })
+	a.report = &Report{Plan: plan, Incomplete: plan.Incomplete, Nulled: a.kept.Nulled, Rows: a.kept.Rows}
+	steps := a.due(plan)
+	if len(steps) > 0 {
+		if err := a.makeState(ctx); err != nil {
+			return err
+		}
 	}
-	if err := a.gate(plan, steps); err != nil {
-		return nil, err
-	}
-	if len(steps) == 0 {
-		return a.report, nil
+	under, err := a.gate(ctx, plan, steps)
+	if err != nil || len(steps) == 0 {
+		return err
 	}
 	before, err := a.health(ctx)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if err := a.writeJournal(ctx, plan, under); err != nil {
+		return err
 	}
 	for i, s := range steps {
 		if err := a.step(ctx, plan, i, len(steps), s); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := a.verify(ctx, plan, before); err != nil {
-		return nil, err
+		return err
+	}
+	if plan.options.TrashTime > 0 {
+		if a.report.Purged, err = a.purge(ctx, plan.live, plan.Owner, time.Now().Add(-plan.options.TrashTime)); err != nil {
+			return err
+		}
 	}
 	a.report.Applied = true
-	return a.report, nil
+	return nil
 }
 
-// gate refuses what may not run.
-func (a *applier) gate(plan *Plan, steps []*Step) error {
+func (a *applier) begin(ctx context.Context) error {
+	if a.inside {
+		return nil
+	}
+	lockCtx, cancel := context.WithTimeout(ctx, a.options.LockTimeout)
+	defer cancel()
+	err := a.d.begin(lockCtx, a.conn)
+	a.inside = err == nil
+	return withCause(lockCtx, err)
+}
+
+func (a *applier) end(ctx context.Context, commit bool) error {
+	if !a.inside {
+		return nil
+	}
+	a.inside = false
+	err := a.d.end(context.WithoutCancel(ctx), a.conn, commit)
+	if commit && err == nil {
+		a.keep()
+	}
+	return err
+}
+
+// keep remembers what a later failure does not take back.
+func (a *applier) keep() {
+	if a.report != nil {
+		a.kept = Report{Nulled: a.report.Nulled, Rows: a.report.Rows}
+	}
+}
+
+// gate refuses what may not run. It returns the owner's plan that was not finished, if there are steps.
+func (a *applier) gate(ctx context.Context, plan *Plan, steps []*Step) (under *journal, err error) {
 	if err := plan.checkDrift(); err != nil {
-		return err
+		return nil, err
 	}
 	gated := &Plan{Steps: steps, Blockers: plan.Blockers}
 	if refused := gated.Hazards(Refuse); len(refused) > 0 {
-		return &RefusedError{Hazards: refused}
+		return nil, &RefusedError{Hazards: refused}
 	}
-	if approve := gated.Hazards(Approve); len(approve) > 0 && a.options.Approve != plan.Hash {
-		return &ApprovalError{Hash: plan.Hash, Hazards: approve}
+	if len(steps) == 0 {
+		return nil, nil //nolint:nilnil // nothing is under way
 	}
-	return nil
+	if under, err = a.readJournal(ctx, plan.Owner); err != nil {
+		return nil, fmt.Errorf("migrate: read what was approved: %w", err)
+	}
+	if a.options.Approve == plan.Hash {
+		return under, nil
+	}
+	var approve []Hazard
+	gated.each(Approve, func(kind StepKind, h Hazard) {
+		if !under.covers(a.options.Approve, h.approval(kind)) {
+			approve = append(approve, h)
+		}
+	})
+	if approve, err = a.unpromised(ctx, plan.Owner, approve); err != nil {
+		return nil, err
+	}
+	if len(approve) > 0 {
+		return nil, &ApprovalError{Hash: plan.Hash, Hazards: approve}
+	}
+	return under, nil
 }
 
 func (p *Plan) checkDrift() error {
@@ -217,13 +326,35 @@ func (a *applier) health(ctx context.Context) (map[string]int, error) {
 }
 
 func (a *applier) step(ctx context.Context, plan *Plan, i, of int, s *Step) error {
+	var err error
+	if s.outside {
+		err = a.end(ctx, true)
+	} else {
+		err = a.begin(ctx)
+	}
+	if err != nil {
+		return err
+	}
 	e := Event{Step: i + 1, Steps: of, Kind: s.Kind, Table: s.Table, Message: s.Summary}
 	a.progress(e)
-	rows, err := a.execute(ctx, plan, s)
+	rows, err := a.execute(ctx, plan, s, func(rows int64) {
+		e.Rows = rows
+		a.progress(e)
+	})
 	if err != nil {
+		if s.file != nil && !s.outside {
+			a.failed = s.file
+		}
 		return fmt.Errorf("migrate: step %d of %d, %s %s: %w", i+1, of, s.Kind, s.Summary, err)
 	}
+	if err := a.discard(ctx, plan, s); err != nil {
+		return err
+	}
 	a.report.Rows += rows
+	if s.outside {
+		a.committed++
+		a.keep()
+	}
 	e.Done, e.Rows = true, rows
 	a.progress(e)
 	if a.options.afterStep != nil {
@@ -232,18 +363,21 @@ func (a *applier) step(ctx context.Context, plan *Plan, i, of int, s *Step) erro
 	return nil
 }
 
-func (a *applier) execute(ctx context.Context, plan *Plan, s *Step) (int64, error) {
+func (a *applier) execute(ctx context.Context, plan *Plan, s *Step, progress func(rows int64)) (int64, error) {
 	switch s.Kind {
 	case SeedRows:
-		return s.seed.apply(ctx, a.conn)
+		return s.seed.apply(ctx, a.d, a.conn)
 	case Record:
 		return 0, a.record(ctx, plan)
 	case NullOrphans:
-		nulled, err := s.nulls.read(ctx, a.conn)
+		nulled, err := s.nulls.read(ctx, a.d.syntax(), a.conn)
 		if err != nil {
 			return 0, err
 		}
 		a.report.Nulled = append(a.report.Nulled, nulled...)
+	}
+	if s.run != nil {
+		return s.run(ctx, a.conn, progress)
 	}
 	var rows int64
 	for _, query := range s.SQL {
@@ -259,13 +393,13 @@ func (a *applier) execute(ctx context.Context, plan *Plan, s *Step) (int64, erro
 }
 
 // read lists the rows before their values go.
-func (o *orphanRows) read(ctx context.Context, q querier) ([]NulledRow, error) {
+func (o *orphanRows) read(ctx context.Context, x *syntax, q querier) ([]NulledRow, error) {
 	columns := slices.Concat(o.key, o.columns)
 	exprs := make([]string, len(columns))
 	for i, name := range columns {
-		exprs[i] = "quote(" + quoteName(name) + ")"
+		exprs[i] = x.show(x.name(name))
 	}
-	rows, err := q.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(exprs, ", "), quoteName(o.table), o.where))
+	rows, err := q.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(exprs, ", "), x.name(o.table), o.where))
 	if err != nil {
 		return nil, err
 	}
@@ -293,33 +427,6 @@ func (o *orphanRows) read(ctx context.Context, q querier) ([]NulledRow, error) {
 	return out, rows.Err()
 }
 
-// record remembers what is applied now.
-func (a *applier) record(ctx context.Context, plan *Plan) error {
-	if err := execOne(ctx, a.conn, stateTableSQL); err != nil {
-		return err
-	}
-	kept := make([]any, 0, len(plan.records)+1)
-	kept = append(kept, plan.Owner)
-	for name, r := range plan.records {
-		definition := r.full
-		if a.options.ExpandOnly {
-			definition = r.expand
-		}
-		kept = append(kept, name)
-		err := execOne(ctx, a.conn, `INSERT INTO "_odac_schema" ("table_name", "owner", "definition") VALUES (?, ?, ?)
-			ON CONFLICT ("table_name") DO UPDATE SET "owner" = excluded."owner", "definition" = excluded."definition"`,
-			name, plan.Owner, definition)
-		if err != nil {
-			return err
-		}
-	}
-	if a.options.ExpandOnly {
-		return nil
-	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(kept)-1), ", ")
-	return execOne(ctx, a.conn, `DELETE FROM "_odac_schema" WHERE "owner" = ? AND "table_name" NOT IN (`+marks+`)`, kept...)
-}
-
 // verify plans once more and looks for damage: what is not as promised is not committed.
 func (a *applier) verify(ctx context.Context, plan *Plan, before map[string]int) error {
 	rest, err := makePlan(ctx, a.d, a.conn, plan.schema, plan.options)
@@ -330,8 +437,7 @@ func (a *applier) verify(ctx context.Context, plan *Plan, before map[string]int)
 		return slices.ContainsFunc(plan.Incomplete, func(h Hazard) bool { return h.Table == table })
 	}
 	for _, s := range rest.Steps {
-		contract := a.options.ExpandOnly && s.Phase == Contract
-		if !contract && !(len(plan.Incomplete) > 0 && (s.Kind == Record || waits(s.Table))) {
+		if !(a.partial && s.Phase != Expand) && !(len(plan.Incomplete) > 0 && (s.Kind == Record || waits(s.Table))) {
 			return fmt.Errorf("%w: still to do: %s", ErrNotConverged, rest)
 		}
 	}
@@ -339,9 +445,14 @@ func (a *applier) verify(ctx context.Context, plan *Plan, before map[string]int)
 	if err != nil {
 		return err
 	}
-	for problem, n := range after {
-		if n > before[problem] {
-			return fmt.Errorf("migrate: after the plan there would be: %s (%d); it was rolled back", problem, n)
+	return worse(before, after)
+}
+
+// worse says what is wrong after and was not before.
+func worse(before, after map[string]int) error {
+	for _, problem := range slices.Sorted(maps.Keys(after)) {
+		if n := after[problem]; n > before[problem] {
+			return fmt.Errorf("migrate: after it there would be: %s (%d); it was rolled back", problem, n)
 		}
 	}
 	return nil

@@ -17,7 +17,9 @@ import (
 	"github.com/odac-run/odachost/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m, testkit.Child("apply", applyChild)) }
+func TestMain(m *testing.M) {
+	testkit.Main(m, testkit.Child("apply", applyChild), testkit.Child("twin", twinChild), testkit.Child("apply-mariadb", applyMariaDBChild), testkit.Child("apply-postgres", pgApplyChild))
+}
 
 // files makes a schema of name, text, name, text.
 func files(t testing.TB, pairs ...string) *Schema {
@@ -63,7 +65,7 @@ func query(t testing.TB, db *sql.DB, q string) string {
 
 func planFor(t testing.TB, db *sql.DB, schema *Schema) *Plan {
 	t.Helper()
-	plan, err := planOn(db, schema, nil)
+	plan, err := planOn(db, schema, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func applyChild(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	plan, err := planOn(db, schema, nil)
+	plan, err := planOn(db, schema, Options{})
 	if err == nil {
 		_, err = plan.Apply(ctx, db, ApplyOptions{Approve: plan.Hash, afterStep: func(n int) {
 			fmt.Println("step", n)
@@ -296,7 +298,11 @@ func TestInMemory(t *testing.T) {
 }
 
 func BenchmarkPlan500(b *testing.B) {
-	db := open(b, filepath.Join(b.TempDir(), "test.db"))
+	benchmarkPlan500(b, open(b, filepath.Join(b.TempDir(), "test.db")))
+}
+
+func benchmarkPlan500(b *testing.B, db *sql.DB) {
+	b.Helper()
 	var pairs []string
 	for i := range 500 {
 		pairs = append(pairs, fmt.Sprintf("t%03d.yaml", i), strings.Replace(tenSteps, "c: {type: text}",

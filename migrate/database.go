@@ -27,6 +27,10 @@ type Database struct {
 	Views    []Object
 	// Applied is what this package recorded, by table.
 	Applied map[string]Applied
+	// underway are the plans that were not finished, by owner.
+	underway map[string]*journal
+	ours     map[string]bool // the tables of this package that are there
+	trashed  []*Trashed      // what can be brought back, the oldest first
 }
 
 // Object is a trigger or a view.
@@ -53,6 +57,8 @@ type TableInfo struct {
 	Opaque string
 
 	create *createTable
+	pg     *pgTable
+	mysql  *mysqlTable
 	def    *Table // of a shadow: the definition behind it
 }
 
@@ -134,55 +140,28 @@ func (db *Database) Fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// dialect is what differs between database servers.
-type dialect interface {
-	inspect(ctx context.Context, q querier) (*Database, error)
-	// shadow creates the tables in a scratch place and inspects them.
-	shadow(ctx context.Context, tables []*Table) (*Database, error)
-	// steps orders and writes the statements for the changes, with the hazards that the live data holds.
-	steps(ctx context.Context, q querier, in planInput) (planOutput, error)
-	// lock begins a transaction under the migration lock; unlock ends it and puts the connection back as it was.
-	lock(ctx context.Context, conn *sql.Conn) (unlock func(commit bool) error, err error)
-	// health counts problems by their description; one that is new before the commit ends the apply.
-	health(ctx context.Context, q querier, db *Database) (map[string]int, error)
-	// rename returns live as it will be after the renames, and the statements for them.
-	rename(ctx context.Context, live *Database, renames []Rename) (*Database, []string, error)
-	// literal prints a value of a column as SQL.
-	literal(c *Column, v *Value) string
-}
-
-// detect finds the dialect by asking: a wrapped driver hides its type.
-func detect(ctx context.Context, q querier) (dialect, error) {
-	var version string
-	err := q.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version)
-	if err == nil {
-		return sqlite{}, nil
-	}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("migrate: find the database's dialect: %w", err)
-	}
-	return nil, fmt.Errorf("migrate: this database is not SQLite, and no other is supported yet: %w", err)
-}
-
 // Inspect reads the database behind conn. It writes nothing.
 func Inspect(ctx context.Context, conn *sql.Conn) (*Database, error) {
 	d, err := detect(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	return d.inspect(ctx, conn)
-}
-
-// Shadow returns the schema as the server of live itself prints it, by creating it in a scratch place (an in-memory SQLite).
-// A column whose file says nothing about null takes it from live, which may be nil.
-func Shadow(ctx context.Context, schema *Schema, live *Database) (*Database, error) {
-	if live != nil && live.Dialect != "" && live.Dialect != dialectSQLite {
-		return nil, fmt.Errorf("migrate: no shadow for dialect %q", live.Dialect)
+	db, err := d.inspect(ctx, conn)
+	if err != nil {
+		return nil, err
 	}
-	return sqlite{}.shadow(ctx, resolve(schema, live))
+	return db.withoutTwins(), nil
 }
 
-const dialectSQLite = "sqlite"
+// Shadow returns the schema as the server behind conn itself prints it, by creating it in a scratch place of which nothing
+// stays. A column whose file says nothing about null takes it from live, which may be nil.
+func Shadow(ctx context.Context, conn *sql.Conn, schema *Schema, live *Database) (*Database, error) {
+	d, err := detect(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return d.shadow(ctx, conn, resolve(schema, live))
+}
 
 // resolve copies the tables with every column's nullable decided.
 func resolve(schema *Schema, live *Database) []*Table {

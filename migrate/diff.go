@@ -202,7 +202,7 @@ func (d *differ) column(table string, last, live, want *ColumnInfo) *ColumnChang
 	}
 	for _, check := range live.Checks {
 		switch {
-		case slices.Contains(want.Checks, check):
+		case slices.Contains(want.Checks, strings.TrimSuffix(check, notValid)):
 		case slices.Contains(last.Checks, check):
 			cc.DropChecks = append(cc.DropChecks, check)
 		default:
@@ -292,7 +292,8 @@ func (d *differ) foreignKeys(tc *TableChange, last *TableInfo) {
 			continue
 		}
 		was := findKey(last, want)
-		if !d.drifted(tc.Name, "foreign key "+strings.Join(want.Columns, ", "), was != nil, keyText(was), keyText(at), want.String()) {
+		known := was != nil && (at == nil || !at.invalid || was.equal(want)) // what is half made is no drift
+		if !d.drifted(tc.Name, "foreign key "+strings.Join(want.Columns, ", "), known, keyText(was), keyText(at), want.String()) {
 			continue
 		}
 		if at != nil {

@@ -12,22 +12,46 @@ import (
 	"testing"
 )
 
-// TestGenerated draws pairs of schemas with data, and migrates A to B to A. Each plan that is applied leads to a database equal to
-// one created from the target, with an empty second plan; a plan that is refused changes nothing; no row is lost without approval.
+// flavour is what the generator needs to know of a server.
+type flavour struct {
+	open    func(t *testing.T) *sql.DB
+	rounds  int
+	tables  string                          // lists the tables
+	columns string                          // lists name and type of the columns of %s
+	show    string                          // prints column %s
+	binary  []string                        // literals
+	json    string                          // a type that an index can have
+	fix     func(columns map[string]string) // takes out what the server does not have; nil is nothing
+	times   []string                        // literals, as SQLite has them if nil
+}
+
 func TestGenerated(t *testing.T) {
-	rounds := 60
+	testGenerated(t, flavour{
+		open:    func(t *testing.T) *sql.DB { return open(t, filepath.Join(t.TempDir(), "test.db")) },
+		rounds:  60,
+		tables:  "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '[te]*'",
+		columns: "SELECT name || ' ' || type FROM pragma_table_info('%s')",
+		show:    "quote(%s)",
+		binary:  []string{"X'00ff'", "X''"},
+		json:    "json",
+	})
+}
+
+// testGenerated draws pairs of schemas with data, and migrates A to B to A. Each plan that is applied leads to a database equal to
+// one created from the target, with an empty second plan; a plan that is refused changes nothing; no row is lost without approval.
+func testGenerated(t *testing.T, f flavour) {
 	if testing.Short() {
-		rounds = 10
+		f.rounds = min(f.rounds, 10)
 	}
 	var applied, refused, approved int
-	for seed := range rounds {
+	for seed := range f.rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			g := &generator{Rand: rand.New(rand.NewPCG(uint64(seed), 7))}
-			db := open(t, filepath.Join(t.TempDir(), "test.db"))
-			a := g.schema()
+			g := &generator{Rand: rand.New(rand.NewPCG(uint64(seed), 7)), flavour: f}
+			db := f.open(t)
+			a := g.fixed(g.schema())
 			apply(t, db, a.load(t))
 			g.fill(t, db, a)
-			for _, target := range []generated{g.mutate(a), a} {
+			for _, target := range []generated{g.fixed(g.mutate(a)), a} {
 				switch g.migrate(t, db, target.load(t)) {
 				case "applied":
 					applied++
@@ -68,7 +92,19 @@ func (s generated) load(t *testing.T) *Schema {
 	return files(t, pairs...)
 }
 
-type generator struct{ *rand.Rand }
+type generator struct {
+	*rand.Rand
+	flavour
+}
+
+func (g *generator) fixed(s generated) generated {
+	for _, columns := range s {
+		if g.fix != nil {
+			g.fix(columns)
+		}
+	}
+	return s
+}
 
 func (g *generator) pick(of ...string) string { return of[g.IntN(len(of))] }
 
@@ -90,7 +126,7 @@ func (g *generator) schema() generated {
 func (g *generator) column() string {
 	def := g.pick(
 		"type: integer", "type: bigInteger", "type: integer, unsigned: true", "type: float", "type: decimal", "type: decimal, precision: 6, scale: 1",
-		"type: string", "type: string, length: 3", "type: text", "type: boolean", "type: date", "type: timestamp", "type: json", "type: binary",
+		"type: string", "type: string, length: 3", "type: text", "type: boolean", "type: date", "type: timestamp", "type: "+g.json, "type: binary",
 		"type: enum, values: [a, b]", "type: enum, values: [a, '1']", "type: integer, default: 1", "type: string, default: '1'",
 		"type: string, nullable: false, default: x", "type: timestamp, default: {expression: now()}", "type: text, nullable: false, backfill: z",
 		"type: integer, references: {table: t0, column: a_id}, onDelete: set null", "type: integer, references: {table: t1, column: a_id}",
@@ -172,15 +208,17 @@ func (g *generator) value(def string) string {
 	case strings.Contains(def, "decimal"):
 		return g.pick("'1.50'", "'12.00'", "'-0.05'")
 	case strings.Contains(def, "boolean"):
-		return g.pick("0", "1")
+		return g.pick("'0'", "'1'")
 	case strings.Contains(def, "date"):
 		return g.pick("'2024-01-02'", "'1999-12-31'")
+	case strings.Contains(def, "timestamp") && g.times != nil:
+		return g.pick(g.times...)
 	case strings.Contains(def, "timestamp"):
 		return g.pick("'2024-01-02T00:00:00.000000000Z'", "'2024-01-02T03:04:05.000000006Z'")
 	case strings.Contains(def, "json"):
 		return g.pick("'1'", "'[1, 2]'", "'{}'")
 	case strings.Contains(def, "binary"):
-		return g.pick("X'00ff'", "X''")
+		return g.pick(g.binary...)
 	case strings.Contains(def, "enum"):
 		return "'a'"
 	}
@@ -190,21 +228,21 @@ func (g *generator) value(def string) string {
 // migrate applies a schema and checks what has to hold.
 func (g *generator) migrate(t *testing.T, sqldb *sql.DB, schema *Schema) string {
 	t.Helper()
-	before := snapshot(t, sqldb)
+	before := g.snapshot(t, sqldb)
 	plan := planFor(t, sqldb, schema)
 	outcome := "applied"
 	report, err := plan.Apply(t.Context(), sqldb, ApplyOptions{})
 	var approval *ApprovalError
 	if errors.As(err, &approval) {
-		if after := snapshot(t, sqldb); !maps.Equal(after.counts, before.counts) {
+		if after := g.snapshot(t, sqldb); !maps.Equal(after.counts, before.counts) {
 			t.Fatal("changed without approval")
 		}
 		outcome = "approved"
 		report, err = plan.Apply(t.Context(), sqldb, ApplyOptions{Approve: approval.Hash})
 	}
 	var refusal *RefusedError
-	if errors.As(err, &refusal) || err != nil && strings.Contains(err.Error(), "FOREIGN KEY") || err != nil && strings.Contains(err.Error(), "after the plan there would be") {
-		if after := snapshot(t, sqldb); !maps.Equal(after.values, before.values) {
+	if errors.As(err, &refusal) || err != nil && strings.Contains(err.Error(), "FOREIGN KEY") || err != nil && strings.Contains(err.Error(), "after it there would be") {
+		if after := g.snapshot(t, sqldb); !maps.Equal(after.values, before.values) {
 			t.Fatalf("refused with %v, and yet changed", err)
 		}
 		return "refused"
@@ -218,7 +256,7 @@ func (g *generator) migrate(t *testing.T, sqldb *sql.DB, schema *Schema) string 
 		}
 		sameAsNew(t, sqldb, schema)
 	}
-	after := snapshot(t, sqldb)
+	after := g.snapshot(t, sqldb)
 	for table, n := range before.counts {
 		if _, kept := schema.Tables[table]; kept && after.counts[table] != n {
 			t.Fatalf("table %s had %d rows, now %d", table, n, after.counts[table])
@@ -246,14 +284,14 @@ type shot struct {
 	values map[string]string // table.column and type: its values
 }
 
-func snapshot(t *testing.T, db *sql.DB) shot {
+func (g *generator) snapshot(t *testing.T, db *sql.DB) shot {
 	t.Helper()
 	s := shot{counts: map[string]int{}, values: map[string]string{}}
-	for _, table := range strings.Fields(query(t, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '[te]*'")) {
+	for _, table := range strings.Fields(query(t, db, g.tables)) {
 		s.counts[table] = strings.Count(query(t, db, "SELECT 1 FROM "+table), "\n")
-		for _, column := range strings.Split(strings.TrimSpace(query(t, db, "SELECT name || ' ' || type FROM pragma_table_info('"+table+"')")), "\n") {
+		for _, column := range strings.Split(strings.TrimSpace(query(t, db, fmt.Sprintf(g.columns, table))), "\n") {
 			name, _, _ := strings.Cut(column, " ")
-			s.values[table+"."+column] = query(t, db, fmt.Sprintf("SELECT quote(%s) FROM %s ORDER BY a_id", name, table))
+			s.values[table+"."+column] = query(t, db, fmt.Sprintf("SELECT "+g.show+" FROM %s ORDER BY a_id", name, table))
 		}
 	}
 	return s
@@ -271,7 +309,7 @@ func sameAsNew(t *testing.T, db *sql.DB, schema *Schema) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := Shadow(t.Context(), schema, live)
+	fresh, err := Shadow(t.Context(), conn, schema, live)
 	if err != nil {
 		t.Fatal(err)
 	}

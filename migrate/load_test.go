@@ -83,11 +83,11 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			return
 		}
-		shadow, err := Shadow(t.Context(), schema, nil)
+		shadow, err := sqlite{}.shadow(t.Context(), nil, resolve(schema, nil))
 		if err != nil {
 			return
 		}
-		again, err := Shadow(t.Context(), schema, nil)
+		again, err := sqlite{}.shadow(t.Context(), nil, resolve(schema, nil))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,9 @@
 package migrate
 
 import (
+	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -16,23 +18,34 @@ const (
 	CreateTable  StepKind = "create table"
 	RenameColumn StepKind = "rename column"
 	AddColumn    StepKind = "add column"
+	AlterTable   StepKind = "alter table"
 	RebuildTable StepKind = "rebuild table"
 	Backfill     StepKind = "backfill"
 	NullOrphans  StepKind = "null orphans"
 	CreateIndex  StepKind = "create index"
 	DropIndex    StepKind = "drop index"
+	AddKey       StepKind = "add foreign key"
+	DropKey      StepKind = "drop foreign key"
+	Validate     StepKind = "validate"
+	CleanUp      StepKind = "clean up" // what a run that was killed left
 	SeedRows     StepKind = "seed"
+	RunFile      StepKind = "run file"
 	DropColumn   StepKind = "drop column"
 	DropTable    StepKind = "drop table"
 	Record       StepKind = "record"
+	RecordTwin   StepKind = "record twin"
+	SyncTriggers StepKind = "sync triggers" // of the two columns of a Twin
+	SwitchColumn StepKind = "switch column"
 )
 
-// Phase is when a step may run in a hot swap: expand before the new revision serves, contract once the old one is gone.
+// Phase is when a step may run in a hot swap: expand before the new revision serves, switch at the moment it begins to, contract once
+// the old one is gone.
 type Phase string
 
 // The phases, in this order.
 const (
 	Expand   Phase = "expand"
+	Switch   Phase = "switch"
 	Contract Phase = "contract"
 )
 
@@ -91,6 +104,15 @@ type Step struct {
 
 	seed  *seedTable
 	nulls *orphanRows
+	file  *AppliedFile // of a RunFile, as it is before
+	trash []*Trashed   // what it takes away and keeps
+	// outside says that the step runs in no transaction: the server does not allow one, or ends it by itself.
+	outside bool
+	// later says that the step belongs to a state that the steps before it lead to: it is planned again then, and only announced now.
+	later bool
+	twin  bool // what it takes away is in the other column of a Twin
+	// run, where set, executes the step instead of SQL: a backfill in batches. It is given to progress as it goes on.
+	run func(ctx context.Context, conn *sql.Conn, progress func(rows int64)) (rows int64, err error)
 }
 
 // Plan is the ordered steps from the live database to the schema. Its exported fields are for reading.
@@ -110,9 +132,14 @@ type Plan struct {
 	Fingerprint string `json:"fingerprint"`
 
 	schema  *Schema
+	before  *Schema // what was applied last
+	live    *Database
 	options Options
 	records map[string]record
 }
+
+// Schemas are what was applied the last time for the owner, and what the plan leads to.
+func (p *Plan) Schemas() (before, after *Schema) { return p.before, p.schema }
 
 // Empty tells whether there is nothing to do.
 func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
@@ -120,18 +147,23 @@ func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
 // Hazards returns the hazards of the given level, of all steps.
 func (p *Plan) Hazards(level Level) []Hazard {
 	var out []Hazard
-	add := func(hazards []Hazard) {
+	p.each(level, func(_ StepKind, h Hazard) { out = append(out, h) })
+	return out
+}
+
+// each calls f for the hazards of a level, with the kind of their step.
+func (p *Plan) each(level Level, f func(kind StepKind, h Hazard)) {
+	walk := func(kind StepKind, hazards []Hazard) {
 		for _, h := range hazards {
 			if h.Level == level {
-				out = append(out, h)
+				f(kind, h)
 			}
 		}
 	}
-	add(p.Blockers)
+	walk("", p.Blockers)
 	for _, s := range p.Steps {
-		add(s.Hazards)
+		walk(s.Kind, s.Hazards)
 	}
-	return out
 }
 
 // JSON prints the plan for programs.
@@ -175,6 +207,9 @@ func (p *Plan) String() string {
 		fmt.Fprintf(&b, "%3d. %s: %s", i+1, s.Kind, s.Summary)
 		if s.Phase == Contract && s.Kind != Record {
 			b.WriteString(" [contract]")
+		}
+		if s.Phase == Switch {
+			b.WriteString(" [switch]")
 		}
 		if s.Rewrite {
 			fmt.Fprintf(&b, " [rewrites %d rows]", s.Rows)

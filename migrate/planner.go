@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // DriftPolicy says what to do where live was changed by hand.
@@ -29,6 +30,23 @@ type Options struct {
 	Owner string
 	// Drift is what to do with changes made by hand; "" is DriftFail.
 	Drift DriftPolicy
+	// Files are the owner's migration files: those that are pending run between the steps that add and those that take away. Nil
+	// leaves files alone, and what was applied of them.
+	Files *Files
+	// AskFiles makes a file need approval, by the plan's hash: it is SQL, and can do what the connection can.
+	AskFiles bool
+	// Confine, where set, is called before each statement of a file and release after it, on the connection that runs it: where the
+	// owner is a stranger, to hold its SQL to the tables given, which are the owner's.
+	Confine func(conn *sql.Conn, tables []string) (release func() error, err error)
+	// TrashTime is how long what the plan drops is kept, to be brought back by Restore. Zero is DefaultTrashTime, -1 keeps nothing.
+	TrashTime time.Duration
+	// FileTime bounds each statement of a file. Zero is no bound.
+	FileTime time.Duration
+	// Online plans for a hot swap: another revision writes the tables while the plan is applied and after. A rename or a change of type
+	// of a column then becomes a Twin: both columns, kept equal, until the contract phase.
+	Online bool
+	// Abandon takes twins away whose old side the schema wants: after a rollback that is to stay.
+	Abandon bool
 }
 
 // Errors that callers branch on.
@@ -46,6 +64,7 @@ type planInput struct {
 	live    *Database // after the renames
 	changes *Changes
 	renames []Rename
+	options Options
 }
 
 type planOutput struct {
@@ -75,67 +94,106 @@ func MakePlan(ctx context.Context, conn *sql.Conn, schema *Schema, options Optio
 
 // Status is MakePlan inside a read transaction that is rolled back, so that all its counts are of one moment. It writes nothing.
 func Status(ctx context.Context, conn *sql.Conn, schema *Schema, options Options) (*Plan, error) {
-	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+	d, err := detect(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	end, err := d.snapshot(ctx, conn)
+	if err != nil {
 		return nil, fmt.Errorf("migrate: begin reading: %w", err)
 	}
-	plan, err := MakePlan(ctx, conn, schema, options)
-	if _, end := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err == nil && end != nil {
+	plan, err := makePlan(ctx, d, conn, schema, options)
+	if end := end(); err == nil && end != nil {
 		err = fmt.Errorf("migrate: end reading: %w", end)
 	}
 	return plan, err
 }
 
-func makePlan(ctx context.Context, d dialect, q querier, schema *Schema, options Options) (*Plan, error) {
+func makePlan(ctx context.Context, d dialect, conn *sql.Conn, schema *Schema, options Options) (*Plan, error) {
 	options.Owner = or(options.Owner, "app")
 	options.Drift = DriftPolicy(or(string(options.Drift), string(DriftFail)))
+	if options.TrashTime == 0 {
+		options.TrashTime = DefaultTrashTime
+	}
 	if !slices.Contains([]DriftPolicy{DriftFail, DriftRevert, DriftAdopt}, options.Drift) {
 		return nil, fmt.Errorf("migrate: drift policy %q: use fail, revert or adopt", options.Drift)
 	}
-	live, err := d.inspect(ctx, q)
+	live, err := d.inspect(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkAgainst(schema, live, options.Owner); err != nil {
 		return nil, err
 	}
-	plan := &Plan{
-		Owner: options.Owner, Dialect: live.Dialect, Fingerprint: live.Fingerprint(), schema: schema, options: options,
+	drift := options.Drift
+	resumed := live.underway[options.Owner] != nil && drift == DriftFail
+	if resumed {
+		drift = DriftRevert
 	}
-	changes, err := threeWay(ctx, d, schema, live.Last(options.Owner), live, options.Drift)
+	plan := &Plan{
+		Owner: options.Owner, Dialect: live.Dialect, Fingerprint: live.Fingerprint(), schema: schema, before: live.Last(options.Owner), live: live, options: options,
+	}
+	options.Drift = drift
+	twins, err := findTwins(ctx, d, conn, schema, live, options)
 	if err != nil {
 		return nil, err
 	}
-	in := planInput{schema: schema, live: live, changes: changes}
-	var renameSQL []string
+	live, schema = twins.seen(), twins.schema
+	changes, err := threeWay(ctx, d, conn, schema, live.Last(options.Owner), live, drift)
+	if err != nil {
+		return nil, err
+	}
+	changes.unadopt(live.underway[options.Owner])
+	in := planInput{schema: twins.record, live: live, changes: changes, options: options}
 	if in.renames = changes.renames(); len(in.renames) > 0 {
-		if in.live, renameSQL, err = d.rename(ctx, live, in.renames); err != nil {
+		if in.live, plan.Steps, err = d.rename(ctx, live, in.renames); err != nil {
 			return nil, err
 		}
 		last := renameIn(live.Last(options.Owner), in.renames)
-		if in.changes, err = threeWay(ctx, d, schema, last, in.live, options.Drift); err != nil {
+		if in.changes, err = threeWay(ctx, d, conn, schema, last, in.live, drift); err != nil {
 			return nil, err
 		}
+		in.changes.unadopt(live.underway[options.Owner])
 	}
-	out, err := d.steps(ctx, q, in)
+	out, err := d.steps(ctx, conn, in)
 	if err != nil {
 		return nil, err
 	}
-	for i, r := range in.renames {
-		plan.Steps = append(plan.Steps, renameStep(r, renameSQL[i]))
+	files, err := planFiles(ctx, d, conn, in, options)
+	if err != nil {
+		return nil, err
 	}
-	plan.Steps = append(plan.Steps, out.steps...)
+	contract := slices.IndexFunc(out.steps, func(s *Step) bool { return s.Phase == Contract })
+	if contract < 0 {
+		contract = len(out.steps)
+	}
+	plan.Steps = slices.Concat(plan.Steps, out.steps[:contract], files, out.steps[contract:])
 	plan.Incomplete, plan.Drift, plan.Notes = out.incomplete, in.changes.Drift, in.changes.Notes
+	if err := twins.weave(ctx, conn, plan); err != nil {
+		return nil, err
+	}
+	if resumed {
+		plan.Drift = nil
+		plan.Notes = append(plan.Notes, "the last plan of "+options.Owner+" was not finished: what it left is no drift")
+	}
 	plan.Blockers = append(ambiguities(in.changes.Ambiguous), strangers(in)...)
-	if err := plan.record(live, in, out.skipped); err != nil {
+	if err := plan.record(live, in, out.skipped, twins.stay); err != nil {
 		return nil, err
 	}
 	plan.setHash()
 	return plan, nil
 }
 
+// unadopt marks tables as ours that an unfinished plan of the same owner made.
+func (c *Changes) unadopt(under *journal) {
+	for _, tc := range c.Tables {
+		tc.Adopt = tc.Adopt && !under.made(tc.Name)
+	}
+}
+
 // threeWay prints last and schema as the server would and compares.
-func threeWay(ctx context.Context, d dialect, schema, last *Schema, live *Database, policy DriftPolicy) (*Changes, error) {
-	want, err := d.shadow(ctx, resolve(schema, live))
+func threeWay(ctx context.Context, d dialect, conn *sql.Conn, schema, last *Schema, live *Database, policy DriftPolicy) (*Changes, error) {
+	want, err := d.shadow(ctx, conn, resolve(schema, live))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +207,7 @@ func threeWay(ctx context.Context, d dialect, schema, last *Schema, live *Databa
 			changed = append(changed, t)
 		}
 	}
-	was, err := d.shadow(ctx, changed)
+	was, err := d.shadow(ctx, conn, changed)
 	if err != nil {
 		return nil, err
 	}
@@ -171,16 +229,16 @@ func (c *Changes) renames() []Rename {
 	return out
 }
 
-func renameStep(r Rename, sql string) *Step {
+func (r Rename) step(d dialect, lock string) *Step {
+	name := d.syntax().name
+	rename := func(from, to string) string {
+		return fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", name(r.Table), name(from), name(to))
+	}
 	return &Step{
-		Kind: RenameColumn, Table: r.Table, Summary: fmt.Sprintf("%s.%s to %s", r.Table, r.From, r.To), Phase: Expand, SQL: []string{sql},
-		Lock: lockWrites, Post: "values, indexes and keys follow the new name",
-		Inverse: fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", quoteName(r.Table), quoteName(r.To), quoteName(r.From)),
+		Kind: RenameColumn, Table: r.Table, Summary: fmt.Sprintf("%s.%s to %s", r.Table, r.From, r.To), Phase: Expand,
+		SQL: []string{rename(r.From, r.To)}, Lock: lock, Post: "values, indexes and keys follow the new name", Inverse: rename(r.To, r.From),
 	}
 }
-
-// lockWrites is the lock of every step on SQLite in WAL mode: one writer, readers go on.
-const lockWrites = "writers wait, readers go on"
 
 // renameIn returns the schema with its columns renamed wherever they are named.
 func renameIn(s *Schema, renames []Rename) *Schema {
@@ -326,10 +384,11 @@ func sorted(names []string) []string { return slices.SortedFunc(slices.Values(na
 func cmpFold(a, b string) int { return cmp.Compare(fold(a), fold(b)) }
 
 // record works out what to remember, and adds a step if it is not remembered yet.
-func (p *Plan) record(live *Database, in planInput, skipped []skippedKey) error {
+func (p *Plan) record(live *Database, in planInput, skipped []skippedKey, stay map[string]*Table) error {
 	p.records = map[string]record{}
 	last := renameIn(live.Last(p.Owner), in.renames)
-	changed := false
+	// Steps for a Twin write the record meanwhile: what was there before is written again.
+	changed := slices.ContainsFunc(p.Steps, func(s *Step) bool { return s.Kind == RecordTwin })
 	for _, t := range in.schema.sorted() {
 		full := *t
 		full.ForeignKeys = slices.DeleteFunc(slices.Clone(t.ForeignKeys), func(fk ForeignKey) bool {
@@ -340,6 +399,9 @@ func (p *Plan) record(live *Database, in planInput, skipped []skippedKey) error 
 			if strings.EqualFold(tc.Name, t.Name) {
 				expand.Columns = slices.Concat(full.Columns, retained(last, tc))
 			}
+		}
+		if t := stay[t.Name]; t != nil {
+			expand = *t
 		}
 		r := record{}
 		for into, table := range map[*string]*Table{&r.full: &full, &r.expand: &expand} {
@@ -366,7 +428,7 @@ func (p *Plan) record(live *Database, in planInput, skipped []skippedKey) error 
 	if changed {
 		p.Steps = append(p.Steps, &Step{
 			Kind: Record, Summary: fmt.Sprintf("definitions of %s in %s", p.Owner, stateTable), Phase: Contract,
-			Lock: lockWrites, Post: "the next plan knows what was applied",
+			Lock: "other migrations wait", Post: "the next plan knows what was applied",
 		})
 	}
 	return nil

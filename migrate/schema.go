@@ -90,6 +90,8 @@ type Table struct {
 	Indexes     []Index      `json:"indexes,omitempty"`
 	ForeignKeys []ForeignKey `json:"foreignKeys,omitempty"`
 	Seed        *Seed        `json:"-"`
+	// Twins are columns that are being replaced while revisions of both kinds serve; of a record, never of a file.
+	Twins []*Twin `json:"twins,omitempty"`
 	// Pos is "file:line", for messages.
 	Pos string `json:"-"`
 }
@@ -167,7 +169,14 @@ type ForeignKey struct {
 	OnDelete   string   `json:"onDelete"`
 	OnUpdate   string   `json:"onUpdate"`
 	Pos        string   `json:"-"`
+
+	// Of a live one: its name, and that rows from before it were not looked at. In Changes such a key is dropped and added.
+	name    string
+	invalid bool
 }
+
+// notValid ends the text of a live check of which the same is so.
+const notValid = " NOT VALID"
 
 // SeedMode says what a seed does with a row that is there.
 type SeedMode string
@@ -196,7 +205,7 @@ func (k ForeignKey) sameTarget(o ForeignKey) bool {
 }
 
 func (k ForeignKey) equal(o ForeignKey) bool {
-	return k.sameTarget(o) && k.OnDelete == o.OnDelete && k.OnUpdate == o.OnUpdate
+	return k.sameTarget(o) && k.OnDelete == o.OnDelete && k.OnUpdate == o.OnUpdate && k.invalid == o.invalid
 }
 
 func (k ForeignKey) String() string {
@@ -206,6 +215,9 @@ func (k ForeignKey) String() string {
 	}
 	if k.OnUpdate != noAction {
 		s += " on update " + strings.ToLower(k.OnUpdate)
+	}
+	if k.invalid {
+		s += " not valid"
 	}
 	return s
 }

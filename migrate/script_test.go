@@ -15,26 +15,57 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts runs the cases of MIGRATIONS.md: testdata/*.txtar. Their commands:
+// scriptServer is where a folder of scripts runs.
+type scriptServer struct {
+	folder string
+	// empty makes an empty database for one script, which may keep files in work. dump prints all that the database holds.
+	empty func(work string) (db *sql.DB, dump func() (string, error), err error)
+}
+
+// TestScripts runs the cases of MIGRATIONS.md on SQLite: testdata/*.txtar.
+func TestScripts(t *testing.T) {
+	runScripts(t, scriptServer{folder: "testdata", empty: func(work string) (*sql.DB, func() (string, error), error) {
+		file := filepath.Join(work, "test.db")
+		db, err := openFile(file)
+		return db, func() (string, error) {
+			b, err := os.ReadFile(file)
+			if errors.Is(err, os.ErrNotExist) { // nothing was asked of it yet
+				err = nil
+			}
+			return string(b), err
+		}, err
+	}})
+}
+
+// runScripts runs the scripts of a folder, in parallel, each on a database of its own. Their commands:
 //
 //	sql 'STATEMENT' or @FILE       run it; rows are printed, columns parted by |
-//	status DIR [key=value...]      print the plan; nothing may be written (the file's bytes are compared)
-//	apply DIR [key=value...]       plan and apply: owner=, drift=, approve=yes, expand=yes, then the next plan must be empty,
+//	run FILE                       run the statements of a file
+//	status DIR [key=value...]      print the plan; nothing may be written (dumps of the database are compared)
+//	apply DIR [key=value...]       plan and apply: owner=, drift=, approve=yes, expand=yes, switch=yes, online=yes, abandon=yes, then the next plan must be empty,
 //	                               unless then=more
-func TestScripts(t *testing.T) {
+//	rollback DIR [key=value...]    take the last batch of migration files back
+//
+//	restore [ID]                   bring the thing back, or list what can be; purge takes all away for good
+//	snapshot DIR [owner=]          write the schema files of what is there; notes are printed
+//
+// DIR holds schema files, or, with migrations=DIR, migration files too.
+func runScripts(t *testing.T, server scriptServer) {
 	testscript.Run(t, testscript.Params{
-		Dir:           "testdata",
+		Dir:           server.folder,
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
-			db, err := openFile(filepath.Join(env.WorkDir, "test.db"))
-			env.Values["db"] = db
-			env.Values["file"] = filepath.Join(env.WorkDir, "test.db")
-			env.Values["work"] = env.WorkDir
+			db, dump, err := server.empty(env.WorkDir)
+			if err != nil {
+				return err
+			}
+			env.Values["db"], env.Values["dump"] = db, dump
 			env.Defer(func() { _ = db.Close() })
-			return err
+			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"sql": command(scriptSQL), "apply": command(scriptApply), "status": command(scriptStatus),
+			"sql": command(scriptSQL), "apply": command(scriptApply), "status": command(scriptStatus), "rollback": command(scriptRollback), "snapshot": command(scriptSnapshot), "run": command(scriptRun),
+			"restore": command(scriptRestore), "purge": command(scriptPurge),
 		},
 	})
 }
@@ -86,6 +117,9 @@ func printRows(w io.Writer, db *sql.DB, query string) error {
 		}
 		texts := make([]string, len(values))
 		for i, v := range values {
+			if b, ok := v.([]byte); ok { // MariaDB's text
+				v = string(b)
+			}
 			texts[i] = fmt.Sprint(v)
 		}
 		fmt.Fprintln(w, strings.Join(texts, "|"))
@@ -104,13 +138,113 @@ func scriptArgs(ts *testscript.TestScript, args []string) (*Schema, map[string]s
 	return schema, flags, err
 }
 
-func planOn(db *sql.DB, schema *Schema, flags map[string]string) (*Plan, error) {
+// scriptOptions are those of a plan.
+func scriptOptions(ts *testscript.TestScript, flags map[string]string) (Options, error) {
+	o := Options{Owner: flags["owner"], Drift: DriftPolicy(flags["drift"]), Online: flags["online"] != "", Abandon: flags["abandon"] != ""}
+	if flags["migrations"] == "" {
+		return o, nil
+	}
+	var err error
+	o.Files, err = LoadFiles(os.DirFS(ts.MkAbs(".")), flags["migrations"])
+	return o, err
+}
+
+func scriptRollback(ts *testscript.TestScript, db *sql.DB, args []string) error {
+	_, flags, err := scriptArgs(ts, append([]string{"none"}, args...))
+	if err != nil {
+		return err
+	}
+	o, err := scriptOptions(ts, flags)
+	if err != nil {
+		return err
+	}
+	names, err := Rollback(context.Background(), db, o, ApplyOptions{})
+	for _, name := range names {
+		fmt.Fprintln(ts.Stdout(), "rolled back", name)
+	}
+	return err
+}
+
+func scriptRestore(ts *testscript.TestScript, db *sql.DB, args []string) error {
+	if len(args) > 0 {
+		back, err := Restore(context.Background(), db, "", args[0], ApplyOptions{})
+		if err == nil {
+			fmt.Fprintln(ts.Stdout(), "restored", back)
+		}
+		return err
+	}
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	list, err := Trash(context.Background(), conn, "")
+	for _, t := range list {
+		fmt.Fprintln(ts.Stdout(), t.ID, t)
+	}
+	return err
+}
+
+func scriptPurge(ts *testscript.TestScript, db *sql.DB, _ []string) error {
+	gone, err := Purge(context.Background(), db, "", 0, ApplyOptions{})
+	for _, t := range gone {
+		fmt.Fprintln(ts.Stdout(), "purged", t)
+	}
+	return err
+}
+
+func scriptRun(ts *testscript.TestScript, db *sql.DB, args []string) error {
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	live, err := Inspect(context.Background(), conn)
+	if err != nil {
+		return err
+	}
+	list, err := scriptOf(live.Dialect).split(ts.ReadFile(args[0]))
+	for _, st := range list {
+		if _, failed := conn.ExecContext(context.Background(), st.sql); failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", st.sql, failed))
+		}
+	}
+	return err
+}
+
+func scriptSnapshot(ts *testscript.TestScript, db *sql.DB, args []string) error {
+	_, flags, err := scriptArgs(ts, append([]string{"none"}, args[1:]...))
+	if err != nil {
+		return err
+	}
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	files, err := Snapshot(context.Background(), conn, SnapshotOptions{Owner: flags["owner"]})
+	if err != nil {
+		return err
+	}
+	for _, note := range files.Notes {
+		fmt.Fprintln(ts.Stdout(), note)
+	}
+	for name, data := range files.Files {
+		file := ts.MkAbs(filepath.Join(args[0], name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, data, 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func planOn(db *sql.DB, schema *Schema, o Options) (*Plan, error) {
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	return Status(context.Background(), conn, schema, Options{Owner: flags["owner"], Drift: DriftPolicy(flags["drift"])})
+	return Status(context.Background(), conn, schema, o)
 }
 
 func scriptStatus(ts *testscript.TestScript, db *sql.DB, args []string) error {
@@ -118,14 +252,21 @@ func scriptStatus(ts *testscript.TestScript, db *sql.DB, args []string) error {
 	if err != nil {
 		return err
 	}
-	file := ts.Value("file").(string)
-	before, _ := os.ReadFile(file)
-	plan, err := planOn(db, schema, flags)
+	dump := ts.Value("dump").(func() (string, error))
+	before, err := dump()
 	if err != nil {
 		return err
 	}
-	if after, _ := os.ReadFile(file); string(before) != string(after) {
-		return errors.New("status wrote to the database")
+	options, err := scriptOptions(ts, flags)
+	if err != nil {
+		return err
+	}
+	plan, err := planOn(db, schema, options)
+	if err != nil {
+		return err
+	}
+	if after, err := dump(); err != nil || before != after {
+		return errors.Join(errors.New("status wrote to the database"), err)
 	}
 	if _, err := plan.JSON(); err != nil {
 		return err
@@ -139,11 +280,15 @@ func scriptApply(ts *testscript.TestScript, db *sql.DB, args []string) error {
 	if err != nil {
 		return err
 	}
-	plan, err := planOn(db, schema, flags)
+	options, err := scriptOptions(ts, flags)
 	if err != nil {
 		return err
 	}
-	o := ApplyOptions{ExpandOnly: flags["expand"] != ""}
+	plan, err := planOn(db, schema, options)
+	if err != nil {
+		return err
+	}
+	o := ApplyOptions{ExpandOnly: flags["expand"] != "", NoContract: flags["switch"] != ""}
 	if flags["approve"] != "" {
 		o.Approve = plan.Hash
 	}
@@ -169,7 +314,7 @@ func scriptApply(ts *testscript.TestScript, db *sql.DB, args []string) error {
 	if flags["then"] == "more" {
 		return nil
 	}
-	next, err := planOn(db, schema, flags)
+	next, err := planOn(db, schema, options)
 	if err == nil && !next.Empty() {
 		return fmt.Errorf("the second plan is not empty: %s", next)
 	}

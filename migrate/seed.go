@@ -25,10 +25,10 @@ type seedChange struct {
 }
 
 // changes compares the rows of the seed with those that are there.
-func (s *seedTable) changes(ctx context.Context, q querier) ([]seedChange, error) {
+func (s *seedTable) changes(ctx context.Context, d dialect, q querier) ([]seedChange, error) {
 	var out []seedChange
 	for _, row := range s.seed.Rows {
-		differ, found, err := s.compare(ctx, q, row)
+		differ, found, err := s.compare(ctx, d, q, row)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("migrate: %s: compare the seed: %w", row.Pos, err)
@@ -42,26 +42,24 @@ func (s *seedTable) changes(ctx context.Context, q querier) ([]seedChange, error
 }
 
 // compare lets the database compare, each value by its own type; only JSON is compared here, because key order says nothing.
-func (s *seedTable) compare(ctx context.Context, q querier, row SeedRow) (differ []string, found bool, err error) {
+func (s *seedTable) compare(ctx context.Context, d dialect, q querier, row SeedRow) (differ []string, found bool, err error) {
 	columns := slices.Sorted(maps.Keys(row.Values))
+	x := d.syntax()
 	var exprs []string
-	var args []any
 	same := make([]bool, len(columns))
 	texts := make([]sql.NullString, len(columns))
 	into := make([]any, len(columns))
 	for i, name := range columns {
 		v := row.Values[name]
 		if c := s.table.Column(name); v != nil && (c.Type == JSON || c.Type == JSONB) {
-			exprs = append(exprs, "hex("+quoteName(name)+")")
+			exprs = append(exprs, x.hex(x.name(name)))
 			into[i] = &texts[i]
 			continue
 		}
-		exprs = append(exprs, quoteName(name)+" IS ?")
-		args = append(args, v)
+		exprs = append(exprs, x.same(x.name(name), s.literal(d, name, v)))
 		into[i] = &same[i]
 	}
-	query := fmt.Sprintf("SELECT %s FROM %s WHERE %s = ?", strings.Join(exprs, ", "), quoteName(s.table.Name), quoteName(s.seed.Key))
-	rows, err := q.QueryContext(ctx, query, append(args, row.Values[s.seed.Key])...)
+	rows, err := q.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(exprs, ", "), x.name(s.table.Name), s.key(d, row)))
 	if err != nil {
 		return nil, false, err
 	}
@@ -86,6 +84,16 @@ func (s *seedTable) compare(ctx context.Context, q querier, row SeedRow) (differ
 	return differ, found, rows.Err()
 }
 
+// literal prints a canonical value of a column.
+func (s *seedTable) literal(d dialect, column string, v any) string {
+	return d.literal(s.table.Column(column), literalOf(v))
+}
+
+// key is the condition that finds the row.
+func (s *seedTable) key(d dialect, row SeedRow) string {
+	return d.syntax().name(s.seed.Key) + " = " + s.literal(d, s.seed.Key, row.Values[s.seed.Key])
+}
+
 func sameJSON(hexText string, want any) bool {
 	b, err := hex.DecodeString(hexText)
 	if err != nil {
@@ -102,16 +110,16 @@ func sameJSON(hexText string, want any) bool {
 }
 
 // apply writes the rows and returns how many.
-func (s *seedTable) apply(ctx context.Context, conn *sql.Conn) (int64, error) {
-	changes, err := s.changes(ctx, conn)
+func (s *seedTable) apply(ctx context.Context, d dialect, conn *sql.Conn) (int64, error) {
+	changes, err := s.changes(ctx, d, conn)
 	if err != nil {
 		return 0, err
 	}
 	for _, c := range changes {
 		if c.insert {
-			err = s.insert(ctx, conn, c.row)
+			err = s.insert(ctx, d, conn, c.row)
 		} else {
-			err = s.update(ctx, conn, c)
+			err = s.update(ctx, d, conn, c)
 		}
 		if err != nil {
 			return 0, fmt.Errorf("migrate: %s: write the seed: %w", c.row.Pos, err)
@@ -121,7 +129,7 @@ func (s *seedTable) apply(ctx context.Context, conn *sql.Conn) (int64, error) {
 }
 
 // insert draws a nanoid for each nanoid column that the row leaves out: once, since the row is known again by its key.
-func (s *seedTable) insert(ctx context.Context, conn *sql.Conn, row SeedRow) error {
+func (s *seedTable) insert(ctx context.Context, d dialect, conn *sql.Conn, row SeedRow) error {
 	values := maps.Clone(row.Values)
 	for name, length := range s.table.NanoIDs() {
 		if values[name] != nil {
@@ -138,12 +146,12 @@ func (s *seedTable) insert(ctx context.Context, conn *sql.Conn, row SeedRow) err
 		values[name] = id
 	}
 	columns := slices.Sorted(maps.Keys(values))
-	args := make([]any, len(columns))
+	literals := make([]string, len(columns))
 	for i, name := range columns {
-		args[i] = values[name]
+		literals[i] = s.literal(d, name, values[name])
 	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
-	return execOne(ctx, conn, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", quoteName(s.table.Name), quoteNames(columns), marks), args...)
+	x := d.syntax()
+	return execOne(ctx, conn, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", x.name(s.table.Name), x.names(columns), strings.Join(literals, ", ")))
 }
 
 // referencedBy returns the foreign keys of t over the column.
@@ -151,35 +159,36 @@ func referencedBy(t *Table, column string) []ForeignKey {
 	return slices.DeleteFunc(slices.Clone(t.ForeignKeys), func(fk ForeignKey) bool { return !slices.Contains(fk.Columns, column) })
 }
 
-func (s *seedTable) update(ctx context.Context, conn *sql.Conn, c seedChange) error {
+func (s *seedTable) update(ctx context.Context, d dialect, conn *sql.Conn, c seedChange) error {
+	x := d.syntax()
 	var sets []string
-	var args []any
 	for _, name := range c.columns {
-		sets = append(sets, quoteName(name)+" = ?")
-		args = append(args, c.row.Values[name])
+		sets = append(sets, x.name(name)+" = "+s.literal(d, name, c.row.Values[name]))
 	}
-	query := fmt.Sprintf("UPDATE %s SET %s WHERE %s = ?", quoteName(s.table.Name), strings.Join(sets, ", "), quoteName(s.seed.Key))
-	return execOne(ctx, conn, query, append(args, c.row.Values[s.seed.Key])...)
+	return execOne(ctx, conn, fmt.Sprintf("UPDATE %s SET %s WHERE %s", x.name(s.table.Name), strings.Join(sets, ", "), s.key(d, c.row)))
 }
 
-// seeds plans the rows of all seeds. A table or column that is not there yet is compared when the step runs.
-func (p *sqlitePlanner) seeds() error {
-	for _, t := range p.in.schema.sorted() {
+// planSeeds plans the rows of all seeds. A table or column that is not there yet is compared when the step runs.
+func planSeeds(ctx context.Context, d dialect, q querier, in planInput) ([]*Step, error) {
+	var out []*Step
+	for _, t := range in.schema.byReference() {
 		if t.Seed == nil || len(t.Seed.Rows) == 0 {
 			continue
 		}
 		s := &seedTable{table: t, seed: t.Seed}
-		live := p.in.live.Tables[fold(t.Name)]
-		step := &Step{Kind: SeedRows, Table: t.Name, seed: s, Post: "the rows are there", NoInverse: "rows may be in use"}
-		if live == nil || p.changing(live, t.Seed) {
+		live := in.live.Tables[fold(t.Name)]
+		step := &Step{
+			Kind: SeedRows, Table: t.Name, Phase: Expand, seed: s, Lock: "writers of these rows wait", Post: "the rows are there", NoInverse: "rows may be in use",
+		}
+		if live == nil || in.changing(live, t.Seed) {
 			step.Rows = int64(len(t.Seed.Rows))
 			step.Summary = fmt.Sprintf("%s: up to %d rows", t.Name, step.Rows)
-			p.add(step)
+			out = append(out, step)
 			continue
 		}
-		changes, err := s.changes(p.ctx, p.q)
+		changes, err := s.changes(ctx, d, q)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		inserts := 0
 		for _, c := range changes {
@@ -190,17 +199,17 @@ func (p *sqlitePlanner) seeds() error {
 		if len(changes) > 0 {
 			step.Rows = int64(len(changes))
 			step.Summary = fmt.Sprintf("%s: %d rows to insert, %d to update", t.Name, inserts, len(changes)-inserts)
-			p.add(step)
+			out = append(out, step)
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // changing tells whether the seed names a column that is new or about to be renamed.
-func (p *sqlitePlanner) changing(live *TableInfo, seed *Seed) bool {
+func (in planInput) changing(live *TableInfo, seed *Seed) bool {
 	for _, row := range seed.Rows {
 		for name := range row.Values {
-			if live.Column(name) == nil || slices.ContainsFunc(p.in.renames, func(r Rename) bool {
+			if live.Column(name) == nil || slices.ContainsFunc(in.renames, func(r Rename) bool {
 				return strings.EqualFold(r.Table, live.Name) && strings.EqualFold(r.To, name)
 			}) {
 				return true

@@ -33,7 +33,7 @@ func (sqlite) scratch(ctx context.Context) (*sql.DB, *sql.Conn, error) {
 // shadowBatch is how many tables go into one scratch database: SQLite reads all of sqlite_schema again for each CREATE.
 const shadowBatch = 64
 
-func (s sqlite) shadow(ctx context.Context, tables []*Table) (*Database, error) {
+func (s sqlite) shadow(ctx context.Context, _ *sql.Conn, tables []*Table) (*Database, error) {
 	out := &Database{Dialect: dialectSQLite, Tables: map[string]*TableInfo{}}
 	for batch := range slices.Chunk(tables, shadowBatch) {
 		part, err := s.shadowPart(ctx, batch)
@@ -86,18 +86,18 @@ func (s sqlite) shadowPart(ctx context.Context, tables []*Table) (*Database, err
 }
 
 // execOne runs exactly one statement: preparing refuses a second one, so that text of a schema file cannot bring its own.
-func execOne(ctx context.Context, conn *sql.Conn, query string, args ...any) error {
-	_, err := execCount(ctx, conn, query, args...)
+func execOne(ctx context.Context, conn *sql.Conn, query string) error {
+	_, err := execCount(ctx, conn, query)
 	return err
 }
 
-func execCount(ctx context.Context, conn *sql.Conn, query string, args ...any) (int64, error) {
+func execCount(ctx context.Context, conn *sql.Conn, query string) (int64, error) {
 	stmt, err := conn.PrepareContext(ctx, query)
 	if err != nil {
 		return 0, err
 	}
 	defer stmt.Close() //nolint:errcheck // the statement ran
-	res, err := stmt.ExecContext(ctx, args...)
+	res, err := stmt.ExecContext(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +114,16 @@ var pragmas = []struct {
 	value int
 }{{"busy_timeout", 200}, {"foreign_keys", 0}, {"legacy_alter_table", 0}}
 
-func (s sqlite) lock(ctx context.Context, conn *sql.Conn) (func(commit bool) error, error) {
+// snapshot begins a read transaction: SQLite takes its snapshot at the first read.
+func (s sqlite) snapshot(ctx context.Context, conn *sql.Conn) (func() error, error) {
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return nil, err
+	}
+	return func() error { return s.end(context.WithoutCancel(ctx), conn, false) }, nil
+}
+
+// lock only sets the connection up: the lock itself is the write lock that begin takes.
+func (s sqlite) lock(ctx context.Context, conn *sql.Conn) (func() error, error) {
 	before := make([]int, len(pragmas))
 	for i, p := range pragmas {
 		if err := conn.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&before[i]); err != nil {
@@ -136,12 +145,33 @@ func (s sqlite) lock(ctx context.Context, conn *sql.Conn) (func(commit bool) err
 			return nil, errors.Join(err, restore())
 		}
 	}
-	if err := begin(ctx, conn); err != nil {
-		return nil, errors.Join(err, restore())
-	}
-	return func(commit bool) error {
-		return errors.Join(s.end(context.WithoutCancel(ctx), conn, commit), restore())
-	}, nil
+	return restore, nil
+}
+
+// busy is never true: begin has waited for the only lock there is.
+func (sqlite) busy(error) bool { return false }
+
+func (sqlite) syntax() *syntax { return sqliteSyntax }
+
+var sqliteSyntax = &syntax{
+	name: quoteName,
+	text: quoteText,
+	same: func(x, value string) string { return x + " IS " + value },
+	show: func(x string) string { return "quote(" + x + ")" },
+	hex:  func(x string) string { return "hex(" + x + ")" },
+	twin: sqliteTwin,
+	state: []string{
+		`CREATE TABLE IF NOT EXISTS "_odac_schema" (
+  "table_name" TEXT NOT NULL PRIMARY KEY,
+  "owner" TEXT NOT NULL,
+  "definition" TEXT NOT NULL
+)`,
+		`CREATE TABLE IF NOT EXISTS "_odac_plan" (
+  "owner" TEXT NOT NULL PRIMARY KEY,
+  "hash" TEXT NOT NULL,
+  "steps" TEXT NOT NULL
+)`,
+	},
 }
 
 // setPragma sets a pragma and reads it back: inside a transaction SQLite ignores some of them without a word.
@@ -160,7 +190,7 @@ func setPragma(ctx context.Context, conn *sql.Conn, name string, value int) erro
 }
 
 // begin waits for the write lock until ctx ends.
-func begin(ctx context.Context, conn *sql.Conn) error {
+func (sqlite) begin(ctx context.Context, conn *sql.Conn) error {
 	for {
 		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
 		switch {

@@ -63,6 +63,9 @@ func sqliteType(c *Column) string {
 }
 
 func (sqlite) literal(c *Column, v *Value) string {
+	if v == nil {
+		return "NULL"
+	}
 	if v.Expr == now {
 		return "(" + sqliteNow(c.Type) + ")"
 	}
@@ -70,7 +73,7 @@ func (sqlite) literal(c *Column, v *Value) string {
 		return "(" + v.Expr + ")"
 	}
 	switch c.Type {
-	case Integer, BigInteger, Float, Boolean:
+	case Increments, BigIncrements, Integer, BigInteger, Float, Boolean:
 		return v.Text
 	case Binary:
 		return "X'" + v.Text + "'"

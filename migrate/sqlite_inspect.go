@@ -2,20 +2,9 @@ package migrate
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-)
-
-// stateTable records what was applied. It is created by the first Apply.
-const (
-	stateTable    = "_odac_schema"
-	stateTableSQL = `CREATE TABLE IF NOT EXISTS "_odac_schema" (
-  "table_name" TEXT NOT NULL PRIMARY KEY,
-  "owner" TEXT NOT NULL,
-  "definition" TEXT NOT NULL
-)`
 )
 
 // inspect reads sqlite_schema and parses it: the text holds all that the pragmas tell and what they leave out.
@@ -27,13 +16,15 @@ func (s sqlite) inspect(ctx context.Context, q querier) (*Database, error) {
 		return nil, fmt.Errorf("migrate: inspect: %w", err)
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err is checked
-	hasState := false
+	db.ours = map[string]bool{}
 	for rows.Next() {
 		var kind, name, table, text string
 		if err := rows.Scan(&kind, &name, &table, &text); err != nil {
 			return nil, fmt.Errorf("migrate: inspect: %w", err)
 		}
-		hasState = hasState || kind == "table" && name == stateTable
+		if kind == "table" && strings.HasPrefix(name, "_odac_") {
+			db.ours[name] = true
+		}
 		if strings.HasPrefix(fold(table), "_odac_") || strings.HasPrefix(fold(table), "sqlite_") {
 			continue
 		}
@@ -43,8 +34,8 @@ func (s sqlite) inspect(ctx context.Context, q querier) (*Database, error) {
 		return nil, fmt.Errorf("migrate: inspect: %w", err)
 	}
 	db.resolveKeys()
-	if hasState {
-		return db, db.readState(ctx, q)
+	if db.ours[stateTable] {
+		return db, db.readState(ctx, q, sqliteSyntax)
 	}
 	return db, nil
 }
@@ -62,31 +53,6 @@ func (db *Database) object(kind, name, table, text string) {
 	case "view":
 		db.Views = append(db.Views, Object{Name: name, SQL: text})
 	}
-}
-
-// readState reads the records of applied tables.
-func (db *Database) readState(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, `SELECT "table_name", "owner", "definition" FROM "_odac_schema"`)
-	if err != nil {
-		return fmt.Errorf("migrate: read %s: %w", stateTable, err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err is checked
-	for rows.Next() {
-		var name, owner, definition string
-		if err := rows.Scan(&name, &owner, &definition); err != nil {
-			return fmt.Errorf("migrate: read %s: %w", stateTable, err)
-		}
-		t := &Table{}
-		dec := json.NewDecoder(strings.NewReader(definition))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(t); err != nil || t.Name == "" {
-			return fmt.Errorf("migrate: %s holds a definition of table %q that this version cannot read: a newer version wrote it "+
-				"(upgrade), or it is damaged (restore it from a backup)", stateTable, name)
-		}
-		t.Pos = stateTable
-		db.Applied[fold(name)] = Applied{Owner: owner, Table: t}
-	}
-	return rows.Err()
 }
 
 // resolveKeys writes out the columns of keys that only name their table.

@@ -84,7 +84,7 @@ func lex(s string) ([]token, error) {
 		case c == 0:
 			return nil, errors.New("SQL contains a zero byte")
 		default:
-			i++
+			i += operator(s[i:])
 		}
 		t.end = i
 		if t.text == "" && !t.quoted {
@@ -93,6 +93,18 @@ func lex(s string) ([]token, error) {
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// operators are those of more than one character, so that normal prints SQL that can be read again.
+var operators = []string{"->>", "->", "||", "<>", "<=", ">=", "!=", "==", "<<", ">>"}
+
+func operator(s string) int {
+	for _, o := range operators {
+		if strings.HasPrefix(s, o) {
+			return len(o)
+		}
+	}
+	return 1
 }
 
 func isWord(c byte) bool {

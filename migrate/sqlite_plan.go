@@ -46,8 +46,12 @@ func (s sqlite) steps(ctx context.Context, q querier, in planInput) (planOutput,
 		}
 		late = append(late, keys...)
 	}
-	if err := p.seeds(); err != nil {
+	seeds, err := planSeeds(ctx, s, q, in)
+	if err != nil {
 		return p.out, err
+	}
+	for _, step := range seeds {
+		p.add(step)
 	}
 	for _, k := range late {
 		if err := p.lateKey(k); err != nil {
@@ -70,36 +74,8 @@ func (p *sqlitePlanner) add(s *Step) {
 	p.out.steps = append(p.out.steps, s)
 }
 
-// byDependency orders tables so that one comes after those its keys point to; a cycle is cut where it is found.
-func byDependency(all []*TableChange) []*TableChange {
-	byName := map[string]*TableChange{}
-	for _, tc := range all {
-		byName[fold(tc.Name)] = tc
-	}
-	var out []*TableChange
-	done := map[string]bool{}
-	var visit func(tc *TableChange)
-	visit = func(tc *TableChange) {
-		if done[fold(tc.Name)] {
-			return
-		}
-		done[fold(tc.Name)] = true
-		info := tc.want
-		if info == nil {
-			info = tc.live
-		}
-		for _, fk := range info.ForeignKeys {
-			if parent := byName[fold(fk.RefTable)]; parent != nil {
-				visit(parent)
-			}
-		}
-		out = append(out, tc)
-	}
-	for _, tc := range all {
-		visit(tc)
-	}
-	return out
-}
+// lockWrites is the lock of every step on SQLite in WAL mode: one writer, readers go on.
+const lockWrites = "writers wait, readers go on"
 
 func (p *sqlitePlanner) create(tc *TableChange) {
 	def := tc.want.def
@@ -289,14 +265,21 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 		if h.Samples, err = p.samples(st, "1"); err != nil {
 			return err
 		}
-		p.add(&Step{
+		s := &Step{
 			Kind: DropTable, Table: st.name, Summary: st.name, Phase: Contract, SQL: []string{"DROP TABLE " + quoteName(st.name)}, Rows: st.rows,
-			Hazards: []Hazard{h}, Check: "rows counted", Post: "the table is gone", NoInverse: "its rows are gone",
-		})
+			Check: "rows counted", Post: "the table is gone", NoInverse: "its rows are gone",
+		}
+		if t := p.in.trash(DropTable, st.name, ""); t != nil {
+			s.SQL, s.trash, s.Inverse, s.NoInverse = p.keepTable(st, t), []*Trashed{t}, "migrate restore "+t.ID, ""
+			h.Fix = t.keep()
+		}
+		s.Hazards = []Hazard{h}
+		p.add(s)
 		return nil
 	}
 	e := newEdit(st)
-	var names []string
+	var names, keep, inverse []string
+	var kept []*Trashed
 	for _, c := range tc.DropColumns {
 		cond := quoteName(c.Name) + " IS NOT NULL"
 		h := Hazard{Level: Approve, Table: st.name, Object: c.Name}
@@ -304,6 +287,10 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 			return err
 		}
 		h.Message = fmt.Sprintf("drops column %s.%s and its %d values", st.name, c.Name, h.Count)
+		if t, queries := p.keepColumn(st, tc, c.Name); t != nil {
+			kept, keep, inverse = append(kept, t), append(keep, queries...), append(inverse, "migrate restore "+t.ID)
+			h.Fix = t.keep()
+		}
 		e.hazards = append(e.hazards, h)
 		e.dropColumn(c.Name)
 		names = append(names, st.name+"."+c.Name)
@@ -317,6 +304,10 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 	}
 	step := e.step(DropColumn, Contract)
 	step.Summary, step.NoInverse = strings.Join(names, ", "), "its values are gone"
+	if len(kept) == len(tc.DropColumns) {
+		step.Inverse, step.NoInverse = strings.Join(inverse, "; "), ""
+	}
+	step.SQL, step.trash = append(keep, step.SQL...), kept
 	p.add(step)
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 
 // rename replays the live definitions in a scratch database and lets SQLite itself carry the new names through every index,
 // key, trigger and view.
-func (s sqlite) rename(ctx context.Context, live *Database, renames []Rename) (*Database, []string, error) {
+func (s sqlite) rename(ctx context.Context, live *Database, renames []Rename) (*Database, []*Step, error) {
 	db, conn, err := s.scratch(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -38,13 +38,13 @@ func (s sqlite) rename(ctx context.Context, live *Database, renames []Rename) (*
 			return nil, nil, fmt.Errorf("migrate: rename a column: SQLite refuses %q in the shadow: %w", cut(query), err)
 		}
 	}
-	var statements []string
+	var steps []*Step
 	for _, r := range renames {
-		query := fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", quoteName(r.Table), quoteName(r.From), quoteName(r.To))
-		if err := execOne(ctx, conn, query); err != nil {
+		step := r.step(s, lockWrites)
+		if err := execOne(ctx, conn, step.SQL[0]); err != nil {
 			return nil, nil, fmt.Errorf("migrate: rename %s.%s to %s: %w", r.Table, r.From, r.To, err)
 		}
-		statements = append(statements, query)
+		steps = append(steps, step)
 	}
 	out, err := s.inspect(ctx, conn)
 	if err != nil {
@@ -56,5 +56,5 @@ func (s sqlite) rename(ctx context.Context, live *Database, renames []Rename) (*
 			out.Tables[name] = t
 		}
 	}
-	return out, statements, nil
+	return out, steps, nil
 }

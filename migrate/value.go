@@ -44,6 +44,11 @@ func (d *decoder) value(c *Column, n *yaml.Node, what string) *Value {
 		d.fail(n, "%s: %s", what, err)
 		return nil
 	}
+	return literalOf(v)
+}
+
+// literalOf is the Value of what canonical returned; nil is nil.
+func literalOf(v any) *Value {
 	switch v := v.(type) {
 	case int64:
 		return &Value{Text: strconv.FormatInt(v, 10)}
@@ -224,6 +229,8 @@ func checkExpression(s string) error {
 	depth := 0
 	for i, t := range toks {
 		switch {
+		case strings.Contains(t.text, `\`):
+			return errors.New("an expression cannot contain a backslash: databases do not agree on where such a text ends")
 		case t.opens():
 			depth++
 		case t.closes():

@@ -8,13 +8,16 @@ import (
 // the whole file and its unpacked content in memory, and is not changed afterwards. A host that has compiled the module keeps
 // the folders it serves and lets go of the rest.
 type Bundle struct {
-	digest     Digest
-	data       []byte // the .odac file
-	manifest   *Manifest
-	wasm       []byte
-	schema     memFS
-	migrations memFS
-	assets     memFS
+	digest       Digest
+	data         []byte // the .odac file
+	manifest     *Manifest
+	manifestText []byte
+	wasm         []byte
+	modules      []Module
+	files        []Files
+	schema       memFS
+	migrations   memFS
+	assets       memFS
 }
 
 // Digest is the digest of the .odac file's bytes.
@@ -25,6 +28,9 @@ func (b *Bundle) Bytes() []byte { return b.data }
 
 // Manifest is the plugin's manifest.
 func (b *Bundle) Manifest() *Manifest { return b.manifest }
+
+// ManifestText is the plugin.yaml from which the manifest was read. It must not be changed.
+func (b *Bundle) ManifestText() []byte { return b.manifestText }
 
 // Wasm is the compiled module: it starts as a core WebAssembly module does, and nothing else was checked. It must not be changed.
 func (b *Bundle) Wasm() []byte { return b.wasm }

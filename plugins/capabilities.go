@@ -1,6 +1,10 @@
 package plugins
 
-import "github.com/odac-run/odachost/abi"
+import (
+	"slices"
+
+	"github.com/odac-run/odachost/abi"
+)
 
 // Capabilities is what a plugin asks for. A nil field was not asked for, and its host module is not linked.
 type Capabilities struct {
@@ -18,10 +22,30 @@ type Capabilities struct {
 
 // DB is the capability db.
 type DB struct {
-	// Tables gives the verbs allowed on each table, sorted, at least one. A table that is not here is out of reach.
-	Tables map[string][]Verb
-	// Raw allows SQL text beside built queries. It stays within Tables and their verbs.
+	// Tables gives what is allowed on each table. A table that is not here is out of reach.
+	Tables map[string]Table
+	// Raw allows SQL text beside built queries. It stays within Tables.
 	Raw bool
+}
+
+// Table is what is allowed on one table.
+type Table struct {
+	// Verbs are the verbs that are allowed, in the order select, insert, update, delete, at least one.
+	Verbs []Verb
+	// Columns gives for select, insert and update the columns that the verb may name, sorted; a verb that is not here has all. Where select is not
+	// allowed, conditions may name all columns if no verb has a list, else none.
+	Columns map[Verb][]string
+	// Where says which rows the verbs reach; nil is all. A row that is written must be such a row too.
+	Where *Policy
+}
+
+// Limited says whether the table is not allowed with all its columns and rows.
+func (t Table) Limited() bool { return len(t.Columns) > 0 || t.Where != nil }
+
+// Allows says whether the verb may name the column; "" is the verb as such.
+func (t Table) Allows(v Verb, column string) bool {
+	columns, some := t.Columns[v]
+	return slices.Contains(t.Verbs, v) && (column == "" || !some || slices.Contains(columns, column))
 }
 
 // Cache is the capability cache.

@@ -84,9 +84,8 @@ func TestKillDuringDeploy(t *testing.T) {
 		for n := range round * 3 {
 			must[*Bundle](t)(childBundle(n))
 		}
-		p.Kill()
 		var last int64
-		for line, ok := p.Line(); ok; line, ok = p.Line() {
+		for _, line := range p.Drain() {
 			last = must[int64](t)(strconv.ParseInt(line, 10, 64))
 		}
 		d := must[Deployment](t)(s.Get("default", "blog"))

@@ -9,8 +9,8 @@ import (
 type GrantChange struct {
 	// Added is true for something that the new revision may do and the old one may not, false for the reverse.
 	Added bool
-	// Capability is the capability's name, Detail what of it: "posts: insert", "api.example.com", "raw"; empty is the capability
-	// as such.
+	// Capability is the capability's name, Detail what of it: "posts: insert", "posts: select id, title where owner = $tenant",
+	// "api.example.com", "raw"; empty is the capability as such.
 	Capability, Detail string
 }
 
@@ -24,18 +24,22 @@ func (c GrantChange) String() string {
 }
 
 // DiffGrants says what changes in what a plugin may do: what is added first, then what goes, each in the order db, cache, buffer,
-// ws, http. A nil manifest may do nothing. What a wider pattern of the old one covered is not new.
+// ws, http. A nil manifest may do nothing. What a wider pattern of the old one covered is not new. A policy that says all that the old one said
+// is not wider; any other is.
 func DiffGrants(from, to *Manifest) []GrantChange {
-	before, after := grantList(from), grantList(to)
-	var changes []GrantChange
-	for _, c := range after {
-		if !covered(c, before) {
-			c.Added = true
-			changes = append(changes, c)
-		}
+	changes := uncovered(to, from)
+	for i := range changes {
+		changes[i].Added = true
 	}
-	for _, c := range before {
-		if !covered(c, after) {
+	return append(changes, uncovered(from, to)...)
+}
+
+// uncovered is what m may do and other may not.
+func uncovered(m, other *Manifest) []GrantChange {
+	changes := uncoveredTables(m.tables(), other.tables())
+	have := grantList(other)
+	for _, c := range grantList(m) {
+		if !covered(c, have) {
 			changes = append(changes, c)
 		}
 	}
@@ -47,7 +51,7 @@ func addedOnly(changes []GrantChange) []GrantChange {
 	return slices.DeleteFunc(changes, func(c GrantChange) bool { return !c.Added })
 }
 
-// grantList is everything that a manifest allows, one by one.
+// grantList is everything that a manifest allows, one by one, but for tables.
 func grantList(m *Manifest) []GrantChange {
 	if m == nil {
 		return nil
@@ -58,16 +62,6 @@ func grantList(m *Manifest) []GrantChange {
 	}
 	c := m.Capabilities
 	if c.DB != nil {
-		tables := make([]string, 0, len(c.DB.Tables))
-		for table := range c.DB.Tables {
-			tables = append(tables, table)
-		}
-		slices.Sort(tables)
-		for _, table := range tables {
-			for _, v := range c.DB.Tables[table] {
-				add(CapabilityDB, table+": "+string(v))
-			}
-		}
 		if c.DB.Raw {
 			add(CapabilityDB, "raw")
 		}

@@ -19,7 +19,9 @@ import (
 //
 //	odac-bundle        the format's version and a newline, stored; so the file begins with a fixed text
 //	assets/...         files to serve
+//	files/PATH/...     files that the plugin may read at /PATH
 //	migration/...      migration files
+//	modules/NAME.wasm  linked modules
 //	plugin.wasm        the module
 //	plugin.yaml        the manifest, byte for byte
 //	schema/...         table definitions
@@ -37,7 +39,9 @@ const (
 	entryManifest   = ManifestName
 	entryWasm       = "plugin.wasm"
 	folderAssets    = "assets/"
+	folderFiles     = "files/"
 	folderMigration = "migration/"
+	folderModules   = "modules/"
 	folderSchema    = "schema/"
 )
 
@@ -159,12 +163,12 @@ func (l bundleLimits) checkName(name string) error {
 	case name == entryManifest, name == entryWasm:
 		return nil
 	}
-	for _, folder := range []string{folderAssets, folderMigration, folderSchema} {
+	for _, folder := range []string{folderAssets, folderFiles, folderMigration, folderModules, folderSchema} {
 		if strings.HasPrefix(name, folder) {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is neither %s nor %s, nor below %s, %s or %s", name, entryManifest, entryWasm, folderAssets, folderMigration, folderSchema)
+	return fmt.Errorf("%q is neither %s nor %s, nor below %s, %s, %s, %s or %s", name, entryManifest, entryWasm, folderAssets, folderFiles, folderMigration, folderModules, folderSchema)
 }
 
 // assemble writes the entries, in their order, as the file.
@@ -252,10 +256,19 @@ func fromFiles(manifest *Manifest, files map[string][]byte, limits bundleLimits)
 	if int64(len(data)) > limits.fileBytes {
 		return nil, fmt.Errorf("%w: the bundle has %s; it may have %s", ErrTooLarge, FormatSize(int64(len(data))), FormatSize(limits.fileBytes))
 	}
-	return newBundle(data, manifest, files), nil
+	return newBundle(data, manifest, files)
 }
 
-func newBundle(data []byte, manifest *Manifest, files map[string][]byte) *Bundle {
+func newBundle(data []byte, manifest *Manifest, files map[string][]byte) (*Bundle, error) {
+	if err := checkModules(manifest, files); err != nil {
+		return nil, err
+	}
+	var modules []Module
+	if manifest.Extism != nil {
+		for _, m := range manifest.Extism.Modules {
+			modules = append(modules, Module{Name: m.Name, Wasm: files[folderModules+m.Name+".wasm"]})
+		}
+	}
 	below := func(folder string) memFS {
 		sub := map[string][]byte{}
 		for name, data := range files {
@@ -265,10 +278,17 @@ func newBundle(data []byte, manifest *Manifest, files map[string][]byte) *Bundle
 		}
 		return newMemFS(sub)
 	}
-	return &Bundle{
-		digest: DigestOf(data), data: data, manifest: manifest, wasm: files[entryWasm],
-		schema: below(folderSchema), migrations: below(folderMigration), assets: below(folderAssets),
+	var mounts []Files
+	if manifest.Extism != nil {
+		for _, f := range manifest.Extism.Files {
+			mounts = append(mounts, Files{Path: f.Path, FS: below(f.folder())})
+		}
 	}
+	return &Bundle{
+		digest: DigestOf(data), data: data, manifest: manifest, manifestText: files[entryManifest], wasm: files[entryWasm],
+		modules: modules, files: mounts,
+		schema: below(folderSchema), migrations: below(folderMigration), assets: below(folderAssets),
+	}, nil
 }
 
 // unpack gives the entry's content. Its size was checked, and nothing beyond it is read.

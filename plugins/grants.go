@@ -14,26 +14,10 @@ type Grants struct {
 	plugin  string
 	raw     bool
 	on      map[string]bool
-	tables  map[string]verbSet
+	tables  map[string]Table
 	buffer  map[string]bool // nil is every table
 	hosts   hostSet
 	origins hostSet
-}
-
-type verbSet uint8
-
-func verbBit(v Verb) verbSet {
-	switch v {
-	case Select:
-		return 1
-	case Insert:
-		return 2
-	case Update:
-		return 4
-	case Delete:
-		return 8
-	}
-	return 0
 }
 
 // hostSet is a list of exact names and "*." patterns.
@@ -84,12 +68,7 @@ func (m *Manifest) Grants() *Grants {
 	}}
 	if c.DB != nil {
 		g.raw = c.DB.Raw
-		g.tables = make(map[string]verbSet, len(c.DB.Tables))
-		for table, allowed := range c.DB.Tables {
-			for _, v := range allowed {
-				g.tables[table] |= verbBit(v)
-			}
-		}
+		g.tables = c.DB.Tables
 	}
 	if c.Buffer != nil && len(c.Buffer.Tables) > 0 {
 		g.buffer = make(map[string]bool, len(c.Buffer.Tables))
@@ -172,16 +151,21 @@ func (g *Grants) Modules() []string {
 }
 
 // Table says whether the verb is allowed on the table, whose name is compared letter by letter. The error is a [*GrantError].
-func (g *Grants) Table(table string, verb Verb) error {
-	bit := verbBit(verb)
-	if bit != 0 && g.tables[table]&bit != 0 {
+func (g *Grants) Table(table string, verb Verb) error { return g.Column(table, verb, "") }
+
+// Column says whether the verb may name the column; "" is the verb as such. The error is a [*GrantError].
+func (g *Grants) Column(table string, verb Verb, column string) error {
+	if g.tables[table].Allows(verb, column) {
 		return nil
 	}
-	if bit == 0 {
+	preposition, known := map[Verb]string{Select: "from", Insert: "into", Update: "in", Delete: "from"}[verb]
+	if !known {
 		return fmt.Errorf("plugins: %.40q is none of select, insert, update, delete", verb)
 	}
-	preposition := map[Verb]string{Select: "from", Insert: "into", Update: "in", Delete: "from"}[verb]
-	return g.deny(fmt.Sprintf("%s %s table %.100s", verb, preposition, table), fmt.Sprintf("db: {tables: {%.100s: [%s]}}", table, verb))
+	if column == "" {
+		return g.deny(fmt.Sprintf("%s %s table %.100s", verb, preposition, table), fmt.Sprintf("db: {tables: {%.100s: [%s]}}", table, verb))
+	}
+	return g.deny(fmt.Sprintf("%s column %.100s %s table %.100s", verb, column, preposition, table), fmt.Sprintf("db: {tables: {%.100s: {%s: [%.100s]}}}", table, verb, column))
 }
 
 // Buffer says whether the verb is allowed on the table through the buffer. The error is a [*GrantError].

@@ -112,6 +112,7 @@ func TestGrantsTakeNoMemory(t *testing.T) {
 func TestDiffGrants(t *testing.T) {
 	const head = "name: a\nversion: 1.0.0\ncapabilities:\n"
 	const db = "  db: {tables: {posts: [select, insert]}}\n"
+	const limited = head + "  db: {tables: {posts: {select: [id, title], update: [title], where: owner = $tenant}}}\n"
 	for _, test := range []struct {
 		name, from, to string
 		want           []string
@@ -124,6 +125,16 @@ func TestDiffGrants(t *testing.T) {
 		{"a verb more and one less", head + db, head + "  db: {tables: {posts: [select, update]}}\n", []string{"+ db posts: update", "- db posts: insert"}},
 		{"a table", head + db, head + "  db: {tables: {posts: [select, insert], tags: [select]}}\n", []string{"+ db tags: select"}},
 		{"raw", head + db, head + "  db: {tables: {posts: [select, insert]}, raw: true}\n", []string{"+ db raw"}},
+		{"columns for all", head + db, head + "  db: {tables: {posts: {select: [id, title], insert: true}}}\n", []string{"- db posts: select"}},
+		{"a column more", limited, head + "  db: {tables: {posts: {select: [id, secret, title], update: [title], where: owner = $tenant}}}\n", []string{"+ db posts: select secret where owner = $tenant"}},
+		{"a column less", limited, head + "  db: {tables: {posts: {select: [id], update: [title], where: owner = $tenant}}}\n", []string{"- db posts: select title where owner = $tenant"}},
+		{"every column", limited, head + "  db: {tables: {posts: {select: true, update: [title], where: owner = $tenant}}}\n", []string{"+ db posts: select where owner = $tenant"}},
+		{"no policy", limited, head + "  db: {tables: {posts: {select: [id, title], update: [title]}}}\n", []string{"+ db posts: select id, title", "+ db posts: update title"}},
+		{"another policy", limited, head + "  db: {tables: {posts: {select: [id, title], where: owner <> $tenant}}}\n", []string{"+ db posts: select id, title where owner <> $tenant", "- db posts: select id, title where owner = $tenant", "- db posts: update title where owner = $tenant"}},
+		{"a looser policy", limited, head + "  db: {tables: {posts: {select: [id, title], where: owner = $tenant or live = true}}}\n", []string{"+ db posts: select id, title where owner = $tenant or live = true", "- db posts: select id, title where owner = $tenant", "- db posts: update title where owner = $tenant"}},
+		{"a tighter policy", limited, head + "  db: {tables: {posts: {select: [id, title], update: [title], where: live = true and OWNER = $tenant and owner = $tenant}}}\n", []string{"- db posts: select id, title where owner = $tenant", "- db posts: update title where owner = $tenant"}},
+		{"the same policy in other words", limited, head + "  db: {tables: {posts: {select: [title, id], update: [title], where: ((owner=$tenant))}}}\n", nil},
+		{"conditions", head + "  db: {tables: {posts: {delete: true, insert: [a]}}}\n", head + "  db: {tables: {posts: [delete]}}\n", []string{"+ db posts: conditions on every column", "- db posts: insert a"}},
 		{"one of a domain", head + "  http: {hosts: [\"*.example.org\"]}\n", head + "  http: {hosts: [a.example.org, \"*.b.example.org\"]}\n", []string{"- http *.example.org"}},
 		{"a whole domain", head + "  http: {hosts: [a.example.org]}\n", head + "  http: {hosts: [\"*.example.org\"]}\n", []string{"+ http *.example.org"}},
 		{"the domain's own name", head + "  http: {hosts: [\"*.example.org\"]}\n", head + "  http: {hosts: [example.org, \"*.example.org\"]}\n", []string{"+ http example.org"}},

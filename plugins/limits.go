@@ -7,7 +7,7 @@ import (
 )
 
 // Limits are a plugin's budgets. In a [Manifest] zero means "not set"; [Limits.Resolve] gives what holds. None can be switched
-// off. Budgets "per call" start anew with each event.
+// off, but fuel, which is off unless set. Budgets "per call" start anew with each event.
 type Limits struct {
 	// Time is the wall time of one call. Key time, default 1s, at most 30s.
 	Time time.Duration
@@ -23,8 +23,13 @@ type Limits struct {
 	MaxInstances int64
 	// QueueTime is how long a call waits for an instance before it is refused as busy. Key queue, default 1s, at most 30s.
 	QueueTime time.Duration
+	// MaxWaiting is how many calls wait for an instance; more are refused at once. Key waiting, default 1024, at most 65536.
+	MaxWaiting int64
 	// MaxHostCalls is the host calls of one call. Key host_calls, default 10000, at most 1000000.
 	MaxHostCalls int64
+	// MaxFuel is what one call may use of what an instruction costs about one of. It is counted exactly, the same on every
+	// machine, which makes a plugin slower, so that without a limit it is not counted. Key fuel, default none, at most 1000000000000.
+	MaxFuel int64
 	// MaxRows is the rows that one query answers. Key rows, default 10000, at most 65536.
 	MaxRows int64
 	// ResultBytes is what one query answers. Key result, default 4MiB, at most 15MiB.
@@ -37,6 +42,8 @@ type Limits struct {
 	MaxSockets int64
 	// MessageBytes is one WebSocket message, either way. Key message, default 64KiB, at most 15MiB.
 	MessageBytes int64
+	// VarBytes is what the variables of an Extism plugin hold together. Key vars, default 1MiB, at most 15MiB.
+	VarBytes int64
 }
 
 // LimitError says that a plugin asks for more than the operator allows.
@@ -81,16 +88,22 @@ var limitFields = []limitField{
 	{"response", limitBytes, 4 << 20, largestBytes, "body of a response", func(l *Limits) *int64 { return &l.ResponseBytes }},
 	{"instances", limitCount, 16, 256, "calls that run at once", func(l *Limits) *int64 { return &l.MaxInstances }},
 	{"queue", limitTime, int64(time.Second), int64(30 * time.Second), "wait for a free instance", func(l *Limits) *int64 { return (*int64)(&l.QueueTime) }},
+	{"waiting", limitCount, 1024, 1 << 16, "calls that wait for an instance", func(l *Limits) *int64 { return &l.MaxWaiting }},
 	{"host_calls", limitCount, 10_000, 1_000_000, "host calls of one call", func(l *Limits) *int64 { return &l.MaxHostCalls }},
+	{"fuel", limitCount, 0, 1_000_000_000_000, "fuel of one call, about one for an instruction (none: not counted)", func(l *Limits) *int64 { return &l.MaxFuel }},
 	{"rows", limitCount, 10_000, 1 << 16, "rows that one query answers", func(l *Limits) *int64 { return &l.MaxRows }},
 	{"result", limitBytes, 4 << 20, largestBytes, "bytes that one query answers", func(l *Limits) *int64 { return &l.ResultBytes }},
 	{"requests", limitCount, 8, 256, "outbound requests of one call", func(l *Limits) *int64 { return &l.MaxRequests }},
 	{"log_lines", limitCount, 100, 10_000, "log lines of one call", func(l *Limits) *int64 { return &l.MaxLogLines }},
 	{"sockets", limitCount, 1024, 1 << 20, "open WebSockets of the plugin", func(l *Limits) *int64 { return &l.MaxSockets }},
 	{"message", limitBytes, 64 << 10, largestBytes, "one WebSocket message", func(l *Limits) *int64 { return &l.MessageBytes }},
+	{"vars", limitBytes, 1 << 20, largestBytes, "variables of an Extism plugin", func(l *Limits) *int64 { return &l.VarBytes }},
 }
 
 func (f limitField) format(v int64) string {
+	if v == 0 {
+		return "none"
+	}
 	switch f.kind {
 	case limitTime:
 		return FormatDuration(time.Duration(v))
@@ -135,6 +148,9 @@ func (l Limits) Resolve(def, maxima Limits) (Limits, error) {
 		}
 		if *v = *f.of(&def); *v <= 0 {
 			*v = f.def
+		}
+		if *v == 0 && *f.of(&maxima) > 0 {
+			*v = most // without a limit it would be more
 		}
 		*v = min(*v, most)
 	}

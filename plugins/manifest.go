@@ -31,9 +31,12 @@ type Manifest struct {
 	Mount Mount
 	// Wasm is the compiled module, a slash-separated path below the folder of plugin.yaml.
 	Wasm string
-	// Build is the command that makes Wasm, run in the plugin's folder without a shell; nil is the Go build.
+	// Build is the command that makes Wasm, run in the plugin's folder without a shell; nil is the Go build, and none for an
+	// Extism plugin.
 	// See [Manifest.BuildCommand].
 	Build []string
+	// Extism is set for a plugin made with an Extism PDK, nil for one made with this project's SDK.
+	Extism *Extism
 	// Capabilities is what the plugin asks for beyond core (config, random, log, time), which it always has.
 	Capabilities Capabilities
 	// Limits is what the plugin says about its budgets; zero fields were not set.
@@ -75,10 +78,14 @@ const (
 	IsolationSingle Isolation = "single"
 )
 
-// BuildCommand is the command that builds Wasm, to be run in the plugin's folder, and what it adds to the environment.
+// BuildCommand is the command that builds Wasm, to be run in the plugin's folder, and what it adds to the environment. It is nil
+// for an Extism plugin that names none: its module is there.
 func (m *Manifest) BuildCommand() (argv, env []string) {
 	if m.Build != nil {
 		return slices.Clone(m.Build), nil
+	}
+	if m.Extism != nil {
+		return nil, nil
 	}
 	return []string{"go", "build", "-buildmode=c-shared", "-o", m.Wasm, "."}, []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}
 }

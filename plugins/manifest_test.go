@@ -32,7 +32,7 @@ func TestParseManifest(t *testing.T) {
 		Mount: Mount{Path: "/blog", Hosts: []string{"*.blog.example.org", "blog.example.org"}},
 		Wasm:  "build/blog.wasm", Build: []string{"make", "my target"},
 		Capabilities: Capabilities{
-			DB:     &DB{Tables: map[string][]Verb{"posts": {Select, Insert, Update, Delete}, "authors": {Select}}, Raw: true},
+			DB:     &DB{Tables: map[string]Table{"posts": {Verbs: []Verb{Select, Insert, Update, Delete}}, "authors": {Verbs: []Verb{Select}}}, Raw: true},
 			Cache:  &Cache{},
 			Buffer: &Buffer{Tables: []string{"posts"}},
 			WS:     &WS{Origins: []string{"app.example.org"}},
@@ -61,6 +61,15 @@ func TestParseManifestDefaults(t *testing.T) {
 	if line := strings.Join(append(env, argv...), " "); line != "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -buildmode=c-shared -o plugin.wasm ." {
 		t.Errorf("build command: %s", line)
 	}
+}
+
+// wheres is a table with each policy.
+func wheres(policies ...string) string {
+	var b strings.Builder
+	for i, p := range policies {
+		fmt.Fprintf(&b, "      t%02d: {select: true, where: %q}\n", i, p)
+	}
+	return b.String()
 }
 
 // TestManifestErrors compares each message letter by letter: it is what an author reads.
@@ -119,6 +128,9 @@ func TestManifestErrors(t *testing.T) {
 		{"db verbs", head + "capabilities:\n  db:\n    tables:\n      posts: [slect, insert, insert]\n      users: select\n      logs: []\n      tags:\n"},
 		{"db names", head + "capabilities: {db: {tables: {odac_ledger: [select], _odac_trash: [select], sqlite_master: [select], \"a b\": [select], 1a: [select], Posts: [select], posts: [select]}}}\n"},
 		{"db raw", head + "capabilities: {db: {tables: {a: [select]}, raw: yes}}\n"},
+		{"db columns", head + "capabilities:\n  db:\n    tables:\n      a: {select: id, insert: [], delete: [id]}\n      b: {slect: true}\n      c: {}\n      d: {where: a = 1}\n      e: {select: [a b, id, id]}\n      f: {select: false}\n"},
+		{"db where", head + "capabilities:\n  db:\n    tables:\n" + wheres("owner", "owner = other", "owner = null", "name < 'a'", "owner = $user", "a = 1 b = 2", "(a = 1", "a = 1)", "a = 'x", "a in ()", "a in (1, )")},
+		{"db where again", head + "capabilities:\n  db:\n    tables:\n" + wheres("a = 1.5", "1 = 1", "a = 1; drop table x", "a like 'x'", "a not = 1", "a is 1", "not a = 1", "a = lower(b)", "select = 1", "a between 1 and 2", "", "a = $config.region", strings.Repeat("(", 9)+"a = 1"+strings.Repeat(")", 9))},
 		{"cache alone", head + "capabilities: {cache: true}\n"},
 		{"cache size", head + "capabilities:\n  db: {tables: {a: [select]}}\n  cache: 5MiB\n"},
 		{"buffer alone", head + "capabilities: {buffer: true}\n"},
@@ -216,6 +228,12 @@ func TestResolveLimits(t *testing.T) {
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+	for _, c := range []struct{ set, def, most, want int64 }{{}, {most: 7, want: 7}, {def: 5, most: 7, want: 5}, {set: 3, def: 5, want: 3}} {
+		got, err := Limits{MaxFuel: c.set}.Resolve(Limits{MaxFuel: c.def}, Limits{MaxFuel: c.most})
+		if err != nil || got.MaxFuel != c.want {
+			t.Errorf("fuel of %+v: %d, %v", c, got.MaxFuel, err)
+		}
+	}
 	_, err = Limits{MemoryBytes: 2 << 30}.Resolve(Limits{}, Limits{})
 	var limit *LimitError
 	if !errors.As(err, &limit) || limit.Key != "memory" || limit.Want != "2GiB" || limit.Max != "1GiB" {
@@ -234,7 +252,7 @@ func TestLimitsDocumented(t *testing.T) {
 		if !bytes.Contains(source, []byte(text)) {
 			t.Errorf("limits.go does not say %q", text)
 		}
-		if f.def <= 0 || f.max < f.def {
+		if f.def <= 0 && f.key != "fuel" || f.max < f.def {
 			t.Errorf("%s: default %d, maximum %d", f.key, f.def, f.max)
 		}
 	}

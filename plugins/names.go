@@ -15,6 +15,9 @@ import (
 
 const maxNameBytes = 63
 
+// CheckName says what is wrong with the name of a plugin, a deployment or a tenant, as the end of a sentence about it.
+func CheckName(s string) error { return checkName(s) }
+
 // checkName is for plugins, deployments and tenants: they become parts of file names, host names and metrics.
 func checkName(s string) error {
 	switch {

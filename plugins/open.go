@@ -105,7 +105,7 @@ func openBundle(name string, data []byte, limits bundleLimits) (*Bundle, error) 
 	if err != nil {
 		return nil, err
 	}
-	return newBundle(data, manifest, files), nil
+	return newBundle(data, manifest, files)
 }
 
 // checkStart looks at the first entry, whose place and form are the same in every version of the format.

@@ -53,6 +53,12 @@ func (p *packer) pack() (b *Bundle, err error) {
 	if err := p.addWasm(); err != nil {
 		return nil, err
 	}
+	if err := p.addModules(); err != nil {
+		return nil, err
+	}
+	if err := p.addFiles(); err != nil {
+		return nil, err
+	}
 	for _, f := range []struct{ key, dir, to string }{
 		{"assets", p.manifest.Assets, folderAssets},
 		{"migrations", p.manifest.Migrations, folderMigration},

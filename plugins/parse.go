@@ -79,6 +79,9 @@ func (d *decoder) validate(m *Manifest) {
 	if c.Buffer != nil {
 		d.validateBuffer(c)
 	}
+	if c.DB != nil {
+		d.validatePolicies(m)
+	}
 	if m.Isolation == IsolationSingle && m.Limits.MaxInstances > 1 {
 		d.problem(d.seen["limits.instances"], "limits.instances", "isolation: single has one instance: delete the limit or choose warm")
 	}
@@ -87,7 +90,7 @@ func (d *decoder) validate(m *Manifest) {
 func (d *decoder) validateBuffer(c Capabilities) {
 	const key = "capabilities.buffer"
 	writes := func(table string) bool {
-		return c.DB != nil && slices.ContainsFunc(c.DB.Tables[table], func(v Verb) bool { return v != Select })
+		return c.DB != nil && slices.ContainsFunc(c.DB.Tables[table].Verbs, func(v Verb) bool { return v != Select })
 	}
 	if len(c.Buffer.Tables) == 0 {
 		var some bool
@@ -126,6 +129,7 @@ func manifestFields(m *Manifest) []field {
 	folder := func(key, doc string, to *string) field {
 		return field{key: key, doc: doc, schema: textSchema(""), read: set(to, checkPath)}
 	}
+	extism, readExtism := readExtism(m)
 	return []field{
 		{key: "name", doc: "The plugin's name: lower-case letters, digits, dashes.", schema: textSchema(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`), read: set(&m.Name, checkName)},
 		{key: "version", doc: "Semantic version, such as 1.4.0.", schema: textSchema(`^\d+\.\d+\.\d+`), read: set(&m.Version, checkVersion)},
@@ -136,6 +140,10 @@ func manifestFields(m *Manifest) []field {
 		},
 		{key: "wasm", doc: "The compiled module. Default " + DefaultWasm + ".", schema: textSchema(""), read: set(&m.Wasm, checkPath)},
 		{key: "build", doc: "The command that compiles it, run without a shell. Default: the Go build.", schema: anyOf(textSchema(""), listSchema()), read: readBuild(m)},
+		{
+			key: "extism", doc: "The module was made with an Extism PDK: true, or what of it is used how.",
+			schema: anyOf(boolSchema, nil), sub: extism, read: readExtism,
+		},
 		{key: "capabilities", doc: "What the plugin may reach. What is not listed is not linked.", sub: capabilityFields(m), read: readFields(capabilityFields(m))},
 		{key: "limits", doc: "Budgets, below the operator's maxima.", sub: limitKeys(m), read: readFields(limitKeys(m))},
 		{

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -62,11 +61,9 @@ func capabilityFields(m *Manifest) []field {
 	}}
 	dbFields := []field{
 		{
-			key: "tables", doc: "Tables and what may be done to each: select, insert, update, delete.",
-			schema: map[string]any{"type": "object", "additionalProperties": map[string]any{
-				"type": "array", "minItems": 1, "uniqueItems": true, "items": map[string]any{"enum": verbs},
-			}},
-			read: func(d *decoder, v value) { c.DB.Tables = d.tables(v) },
+			key: "tables", doc: "Tables and what may be done to each: a list of select, insert, update, delete, or columns for each and where.",
+			schema: map[string]any{"type": "object", "additionalProperties": tableSchema()},
+			read:   func(d *decoder, v value) { c.DB.Tables = d.tables(v) },
 		},
 		{
 			key: "raw", doc: "Allow SQL text, within the same tables and verbs. Default false.", schema: map[string]any{"type": "boolean"},
@@ -114,57 +111,6 @@ func capabilityFields(m *Manifest) []field {
 			}
 		}},
 	}
-}
-
-// tables reads the verbs of each table.
-func (d *decoder) tables(v value) map[string][]Verb {
-	entries := d.entries(v)
-	tables := make(map[string][]Verb, len(entries))
-	folded := map[string]string{}
-	for _, e := range entries {
-		if err := checkTable(e.name); err != nil {
-			d.problem(e.at, e.key, "%v", err)
-			continue
-		}
-		if other, ok := folded[strings.ToLower(e.name)]; ok {
-			d.problem(e.at, e.key, "is table %s in other letters, which some databases take for the same: delete one", other)
-			continue
-		}
-		folded[strings.ToLower(e.name)] = e.name
-		tables[e.name] = d.verbs(e)
-	}
-	return tables
-}
-
-func (d *decoder) verbs(v value) []Verb {
-	if !isList(v) {
-		d.wrong(v, "is %s: write what may be done, such as [select, insert]", kindOf(v.node))
-		return nil
-	}
-	texts := d.texts(v, func(s string) error {
-		if slices.Contains(verbs, Verb(s)) {
-			return nil
-		}
-		return fmt.Errorf("unknown verb %q; %s", s, suggest(s, verbNames()))
-	})
-	if len(d.list(v)) == 0 {
-		d.wrong(v, "allows nothing: write verbs, such as [select], or delete the table")
-	}
-	list := make([]Verb, 0, len(texts))
-	for _, verb := range verbs {
-		if slices.Contains(texts, string(verb)) {
-			list = append(list, verb)
-		}
-	}
-	return list
-}
-
-func verbNames() []string {
-	names := make([]string, len(verbs))
-	for i, v := range verbs {
-		names[i] = string(v)
-	}
-	return names
 }
 
 func limitKeys(m *Manifest) []field {

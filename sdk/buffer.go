@@ -41,7 +41,7 @@ func (q Query) Buffer(level ...Durability) Buffered {
 func (b Buffered) Insert(rows ...any) (Result, error) {
 	fields, values, err := rowsOf(rows)
 	if err != nil {
-		return Result{}, b.q.because(err)
+		return Result{}, b.q.fail(err.Error()).err
 	}
 	if b.q.where.depth > 0 {
 		b.q = b.q.fail("Insert does not go with Where")
@@ -53,7 +53,7 @@ func (b Buffered) Insert(rows ...any) (Result, error) {
 func (b Buffered) Update(set any) error {
 	fields, values, err := rowsOf([]any{set})
 	if err != nil {
-		return b.q.because(err)
+		return b.q.fail(err.Error()).err
 	}
 	return b.byKey(abi.BufferWrite{Op: abi.BufferSet, Fields: fields, Rows: values})
 }
@@ -62,7 +62,7 @@ func (b Buffered) Update(set any) error {
 func (b Buffered) Increment(column string, by any) error {
 	v, err := abi.Of(by)
 	if err != nil {
-		return b.q.because(err)
+		return b.q.fail(err.Error()).err
 	}
 	return b.byKey(abi.BufferWrite{Op: abi.BufferIncrement, Increments: []abi.Delta{{Column: column, By: v}}})
 }

@@ -1,8 +1,6 @@
 package odac
 
 import (
-	"sync"
-
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/sdk/internal/wire"
 )
@@ -15,28 +13,20 @@ type unmarshaler interface {
 	UnmarshalMsg(b []byte) ([]byte, error)
 }
 
-// maxKeptBytes bounds what a buffer keeps from one use to the next.
-const maxKeptBytes = 256 << 10
-
-// buffers are memory for messages on their way out.
-var buffers = sync.Pool{New: func() any { return new(writer) }}
-
-func giveBack(w *writer) {
-	if cap(w.b) <= maxKeptBytes {
-		buffers.Put(w)
-	}
-}
-
 // hostCall sends a message to a host function and gives its answer, which is memory of its own.
 func hostCall(f wire.Func, req marshaler) ([]byte, error) {
-	w := buffers.Get().(*writer)
+	w := takeWriter()
 	defer giveBack(w)
-	msg, err := req.MarshalMsg(w.b[:0])
+	msg, err := req.MarshalMsg(w.b)
 	if err != nil {
 		return nil, &Error{Kind: Invalid, Text: "odac: encode the call", Err: err}
 	}
 	w.b = msg
-	answer, errno := f(msg)
+	return answered(f(msg))
+}
+
+// answered makes an error of an errno.
+func answered(answer []byte, errno abi.Errno) ([]byte, error) {
 	if errno != abi.ErrnoOK {
 		return nil, &Error{Kind: errno, Text: viewString(answer)}
 	}

@@ -1,6 +1,10 @@
 package odac
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/odac-run/odachost/sdk/internal/slab"
+)
 
 // Ctx is one HTTP request and the answer to it. It belongs to one event.
 type Ctx struct {
@@ -12,9 +16,13 @@ type Ctx struct {
 
 	status  int
 	header  Header
+	pairs   [16]string // what header begins with
 	body    []byte
 	written bool
 }
+
+// contexts are for events. A handler may keep its context, which a later event then does not get.
+var contexts slab.Slab[Ctx]
 
 // Method is the request's method, in capitals.
 func (c *Ctx) Method() string { return c.ev.str(fieldMethod) }

@@ -47,7 +47,7 @@ func readStrings(dst *[]string, b []byte) ([]byte, bool, error) {
 	if err != nil {
 		return b, true, err
 	}
-	list := make([]string, n)
+	list := stringSlab.Take(int(n))
 	for i := range list {
 		if b, _, err = readString(&list[i], b); err != nil {
 			break
@@ -63,13 +63,13 @@ func decodeResult(msg []byte) (Result, error) {
 	if len(msg) == 0 {
 		return r, nil
 	}
-	var columns []string
+	t := tableSlab.One()
 	err := fields(msg, func(key string, b []byte) (rest []byte, ok bool, err error) {
 		switch key {
 		case "c":
-			return readStrings(&columns, b)
+			return readStrings(&t.columns, b)
 		case "r":
-			r.Rows, rest, err = readRows(b)
+			r.Rows, rest, err = t.read(b)
 			return rest, true, err
 		case "n":
 			r.Affected, rest, err = msgpack.ReadInt64Bytes(b)
@@ -83,36 +83,5 @@ func decodeResult(msg []byte) (Result, error) {
 		}
 		return b, false, nil
 	})
-	for i := range r.Rows {
-		r.Rows[i].columns = columns
-	}
 	return r, err
-}
-
-// readRows reads the rows of a result into one list of values.
-func readRows(b []byte) (Rows, []byte, error) {
-	n, b, err := msgpack.ReadArrayHeaderBytes(b)
-	if err != nil || n == 0 {
-		return nil, b, err
-	}
-	rows := make(Rows, n)
-	var values []Value
-	for i := range rows {
-		var width uint32
-		if width, b, err = msgpack.ReadArrayHeaderBytes(b); err != nil {
-			return nil, b, err
-		}
-		if int(width) > len(values) { // the first row, or a result whose rows differ
-			values = make([]Value, max(int(width), min(int(width)*(len(rows)-i), len(b))))
-		}
-		row := values[:width:width]
-		values = values[width:]
-		for j := range row {
-			if b, err = row[j].UnmarshalView(b); err != nil {
-				return nil, b, err
-			}
-		}
-		rows[i].values = row
-	}
-	return rows, b, nil
 }

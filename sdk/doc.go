@@ -33,7 +33,8 @@
 // answers through it.
 //
 // Data: [DB] starts a [Query], an immutable value: each method returns a new one, so a query kept in a variable never gets
-// another's conditions. [Query.Cache] reads through the cache, [Query.Buffer] writes behind, [Tx] runs a transaction.
+// another's conditions. [Query.Cache] reads through the cache, [Query.Buffer] writes behind, [Query.Page] and [Query.Stream] read much, [Tx] runs
+// a transaction, [Batch] several statements at once, [SQL] text.
 //
 // Sockets: [Socket] registers a [SocketHandler]; its functions see a [*Conn]. [Room] and [Peer] reach sockets from anywhere.
 //

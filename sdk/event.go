@@ -26,11 +26,13 @@ const (
 	numFields
 )
 
-// message is an event as it came, with the places of its fields: most handlers look at few of them, and the strings that they look
-// at are views of it.
+// message is an event as it came: most handlers look at few of its fields, so a field is looked for when it is asked for, and the strings
+// are views of the message.
 type message struct {
-	msg []byte
-	at  [numFields]uint32 // 0 is missing: a map's header stands there
+	msg  []byte
+	rest []byte // what was not looked at yet
+	left uint32 // the pairs in rest
+	at   [numFields]uint32
 }
 
 // fieldOf is the field of a key.
@@ -75,28 +77,39 @@ func fieldOf(key []byte) (field, bool) {
 	return 0, false
 }
 
-// locate finds the fields of an event and checks that it is well-formed.
-func (m *message) locate(msg []byte) error {
-	m.msg = msg
-	n, b, err := msgpack.ReadMapHeaderBytes(msg)
-	for ; n > 0 && err == nil; n-- {
-		var key []byte
-		if key, b, err = msgpack.ReadMapKeyZC(b); err != nil {
-			break
-		}
-		if f, ok := fieldOf(key); ok {
-			m.at[f] = uint32(len(msg) - len(b))
-		}
-		b, err = msgpack.Skip(b)
-	}
+// open begins a message.
+func (m *message) open(msg []byte) error {
+	n, rest, err := msgpack.ReadMapHeaderBytes(msg)
+	m.msg, m.rest, m.left = msg, rest, n
 	return badMessage(err)
 }
 
+// value begins with the value of a field; nil when it is missing.
 func (m *message) value(f field) []byte {
-	if m.at[f] == 0 {
+	for m.at[f] == 0 && m.left > 0 {
+		m.locate()
+	}
+	if m.at[f] == 0 { // a map's header stands there
 		return nil
 	}
 	return m.msg[m.at[f]:]
+}
+
+// locate finds the place of one more field. What follows something malformed is missing.
+func (m *message) locate() {
+	key, b, err := msgpack.ReadMapKeyZC(m.rest)
+	if err != nil {
+		m.left = 0
+		return
+	}
+	if f, ok := fieldOf(key); ok {
+		m.at[f] = uint32(len(m.msg) - len(b))
+	}
+	if m.left--; m.left > 0 {
+		if m.rest, err = msgpack.Skip(b); err != nil {
+			m.left = 0
+		}
+	}
 }
 
 func (m *message) str(f field) string {

@@ -21,9 +21,9 @@ func odacRegister(size int32) int32 {
 func odacEvent(kind, size int32) int32 {
 	stretch()
 	msg, errno := wire.Input(int(size))
-	w := buffers.Get().(*writer)
+	w := takeWriter()
 	if errno == abi.ErrnoOK {
-		w.b, errno = event(abi.EventKind(kind), msg, w.b[:0])
+		w.b, errno = event(abi.EventKind(kind), msg, w.b)
 	}
 	result := finish(w.b, errno)
 	giveBack(w)

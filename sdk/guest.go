@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/abi/msgpack"
 	"github.com/odac-run/odachost/sdk/internal/wire"
 )
 
@@ -76,8 +77,8 @@ func serve(kind abi.EventKind, msg, out []byte) ([]byte, error) {
 }
 
 func serveHTTP(_ abi.EventKind, msg, out []byte) ([]byte, error) {
-	c := &Ctx{}
-	if err := c.ev.locate(msg); err != nil {
+	c := contexts.One()
+	if err := c.ev.open(msg); err != nil {
 		return nil, err
 	}
 	index := c.ev.number(fieldRoute)
@@ -91,13 +92,10 @@ func serveHTTP(_ abi.EventKind, msg, out []byte) ([]byte, error) {
 
 // serve runs a handler and encodes its answer.
 func (c *Ctx) serve(h Handler, out []byte) ([]byte, error) {
-	w := buffers.Get().(*writer)
+	w := takeWriter()
 	defer giveBack(w)
-	c.body = w.b[:0]
+	c.body, c.header = w.b, c.pairs[:0]
 	if err := protect(c, h); err != nil {
-		if KindOf(err).Status() >= 500 {
-			wire.Stderr("error: " + c.Method() + " " + c.Path() + ": " + err.Error())
-		}
 		c.fail(err)
 	}
 	w.b = c.body
@@ -130,21 +128,32 @@ func serveSchedule(_ abi.EventKind, msg, out []byte) ([]byte, error) {
 }
 
 func serveCall(_ abi.EventKind, msg, out []byte) ([]byte, error) {
-	var ev abi.CallEvent
-	if err := decode(&ev, msg); err != nil {
+	var name string
+	var body []byte
+	err := fields(msg, func(key string, b []byte) (rest []byte, ok bool, err error) {
+		switch key {
+		case "n":
+			return readString(&name, b)
+		case "b":
+			body, rest, err = msgpack.ReadBytesZC(b)
+			return rest, true, err
+		}
+		return b, false, nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, f := range current.funcs {
-		if f.name == ev.Name {
-			body, err := f.run(ev.Body)
+		if f.name == name {
+			answer, err := f.run(body)
 			if err != nil {
 				return nil, err
 			}
-			reply := abi.CallReply{Body: body}
+			reply := abi.CallReply{Body: answer}
 			return reply.MarshalMsg(out)
 		}
 	}
-	return nil, newError(NotFound, "odac: no function "+ev.Name)
+	return nil, newError(NotFound, "odac: no function "+name)
 }
 
 // logPanic writes a panic and its stack to the log.

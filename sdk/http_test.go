@@ -120,16 +120,16 @@ func TestReplies(t *testing.T) {
 		"no content":   {func(c *Ctx) error { return c.NoContent() }, 204, "", ""},
 		"nothing":      {func(*Ctx) error { return nil }, 0, "", ""},
 		"not found":    {func(c *Ctx) error { return c.NotFound() }, 404, "Not found\n", "text/plain; charset=utf-8"},
-		"error":        {func(*Ctx) error { return errors.New("secret") }, 500, "Something went wrong\n", "text/plain; charset=utf-8"},
-		"kind":         {func(*Ctx) error { return Errorf(Conflict, "secret %d", 1) }, 409, "That is already there, or still in use\n", "text/plain; charset=utf-8"},
-		"wrapped":      {func(*Ctx) error { return fmt.Errorf("a: %w", Errorf(Limit, "secret")) }, 429, "Too much at once; try again later\n", "text/plain; charset=utf-8"},
+		"error":        {func(*Ctx) error { return errors.New("secret") }, 500, "Something went wrong (r9)\n", "text/plain; charset=utf-8"},
+		"kind":         {func(*Ctx) error { return Errorf(Conflict, "secret %d", 1) }, 409, "That is already there, or still in use (r9)\n", "text/plain; charset=utf-8"},
+		"wrapped":      {func(*Ctx) error { return fmt.Errorf("a: %w", Errorf(Limit, "secret")) }, 429, "Too much at once; try again later (r9)\n", "text/plain; charset=utf-8"},
 		"public":       {func(*Ctx) error { return Fail(Invalid, "Too short.") }, 400, "Too short.\n", "text/plain; charset=utf-8"},
-		"panic":        {func(*Ctx) error { panic("secret") }, 500, "Something went wrong\n", "text/plain; charset=utf-8"},
-		"late error":   {func(c *Ctx) error { _ = c.Text(200, "begun"); return errors.New("secret") }, 500, "Something went wrong\n", "text/plain; charset=utf-8"},
-		"bad template": {func(c *Ctx) error { return c.Render(200, failing{}, nil) }, 500, "Something went wrong\n", "text/plain; charset=utf-8"},
+		"panic":        {func(*Ctx) error { panic("secret") }, 500, "Something went wrong (r9)\n", "text/plain; charset=utf-8"},
+		"late error":   {func(c *Ctx) error { _ = c.Text(200, "begun"); return errors.New("secret") }, 500, "Something went wrong (r9)\n", "text/plain; charset=utf-8"},
+		"bad template": {func(c *Ctx) error { return c.Render(200, failing{}, nil) }, 500, "Something went wrong (r9)\n", "text/plain; charset=utf-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp := serveOnce(t, "/", abi.HTTPRequest{Method: "GET", Path: "/"}, c.handler)
+			resp := serveOnce(t, "/", abi.HTTPRequest{Method: "GET", Path: "/", ID: "r9"}, c.handler)
 			if resp.Status != c.status || string(resp.Body) != c.body || Header(resp.Header).Get("Content-Type") != c.header {
 				t.Errorf("%d %q %q, want %d %q %q", resp.Status, resp.Body, resp.Header, c.status, c.body, c.header)
 			}

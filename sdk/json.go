@@ -17,16 +17,16 @@ func decodeJSON(data []byte, v any) error {
 // are base64, instants RFC 3339.
 func (r Row) MarshalJSON() ([]byte, error) {
 	out := []byte{'{'}
-	for i, v := range r.values[:min(len(r.values), len(r.columns))] {
+	for i, column := range r.Columns()[:min(int(r.n), len(r.Columns()))] {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		name, err := json.Marshal(r.columns[i])
+		name, err := json.Marshal(column)
 		if err != nil {
 			return nil, err
 		}
 		out = append(append(out, name...), ':')
-		if out, err = appendJSON(out, v); err != nil {
+		if out, err = appendJSON(out, r.at(i)); err != nil {
 			return nil, err
 		}
 	}

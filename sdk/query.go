@@ -34,6 +34,8 @@ type Query struct {
 	have  conds
 	all   bool // write without a condition
 	cache bool
+	merge bool     // insert: a conflict overwrites every field but the key's
+	subs  []subuse // sub-queries, by the numbers that they have within this query, from 1
 	err   error
 }
 
@@ -41,25 +43,36 @@ type Query struct {
 type Map map[string]any
 
 // Column is an item of a select list: a column, or a function of one.
-type Column struct{ c abi.Column }
+type Column struct {
+	c   abi.Column
+	sub *Query
+}
 
 // Col is a column, for As.
-func Col(name string) Column { return Column{abi.Column{Name: name}} }
+func Col(name string) Column { return Column{c: abi.Column{Name: name}} }
+
+// Sub is the one value of a sub-query, which sees the tables of the query around it. It wants As.
+func Sub(q Query) Column { return Column{sub: &q} }
+
+// CountDistinct counts the different values of a column.
+func CountDistinct(column string) Column {
+	return Column{c: abi.Column{Name: column, Func: "count", Distinct: true}}
+}
 
 // Count counts rows ("*") or the values of a column that are not null.
-func Count(column string) Column { return Column{abi.Column{Name: column, Func: "count"}} }
+func Count(column string) Column { return Column{c: abi.Column{Name: column, Func: "count"}} }
 
 // Sum adds a column's values.
-func Sum(column string) Column { return Column{abi.Column{Name: column, Func: "sum"}} }
+func Sum(column string) Column { return Column{c: abi.Column{Name: column, Func: "sum"}} }
 
 // Min is a column's smallest value.
-func Min(column string) Column { return Column{abi.Column{Name: column, Func: "min"}} }
+func Min(column string) Column { return Column{c: abi.Column{Name: column, Func: "min"}} }
 
 // Max is a column's largest value.
-func Max(column string) Column { return Column{abi.Column{Name: column, Func: "max"}} }
+func Max(column string) Column { return Column{c: abi.Column{Name: column, Func: "max"}} }
 
 // Avg is the average of a column's values.
-func Avg(column string) Column { return Column{abi.Column{Name: column, Func: "avg"}} }
+func Avg(column string) Column { return Column{c: abi.Column{Name: column, Func: "avg"}} }
 
 // As names the item in the result.
 func (c Column) As(name string) Column {
@@ -77,6 +90,9 @@ func (q Query) Select(columns ...any) Query {
 			name, as := cutAlias(c)
 			list = append(list, abi.Column{Name: name, As: as})
 		case Column:
+			if c.sub != nil {
+				q, c.c.Sub = q.use(*c.sub)
+			}
 			list = append(list, c.c)
 		default:
 			return q.fail("Select takes names and odac.Column values")
@@ -100,10 +116,57 @@ func (q Query) LeftJoin(table, column, other string) Query {
 	return q.join("left", table, column, other)
 }
 
+// RightJoin is Join that keeps the other table's rows without a match, with nulls.
+func (q Query) RightJoin(table, column, other string) Query {
+	return q.join("right", table, column, other)
+}
+
+// CrossJoin adds every row of another table to every row.
+func (q Query) CrossJoin(table string) Query {
+	name, as := cutAlias(table)
+	return q.addJoin(abi.Join{Kind: "cross", Table: name, As: as})
+}
+
+// JoinOn is Join under any condition: q.JoinOn("authors as a", func(on odac.Query) odac.Query { return on.WhereColumn("a.id", "=", "author_id") }).
+func (q Query) JoinOn(table string, on func(on Query) Query) Query {
+	return q.joinOn("inner", table, on)
+}
+
+// LeftJoinOn is JoinOn that keeps rows without a match, with nulls.
+func (q Query) LeftJoinOn(table string, on func(on Query) Query) Query {
+	return q.joinOn("left", table, on)
+}
+
+// JoinQuery is Join with the rows of a query as the table, called as.
+func (q Query) JoinQuery(sub Query, as, column, other string) Query {
+	return q.joinQuery("inner", sub, as, column, other)
+}
+
+// LeftJoinQuery is JoinQuery that keeps rows without a match, with nulls.
+func (q Query) LeftJoinQuery(sub Query, as, column, other string) Query {
+	return q.joinQuery("left", sub, as, column, other)
+}
+
 func (q Query) join(kind, table, column, other string) Query {
 	name, as := cutAlias(table)
 	on := []abi.Cond{{Op: abi.CondEq, Column: column, Other: other}}
-	q.q.Joins = append(slices.Clip(q.q.Joins), abi.Join{Kind: kind, Table: name, As: as, On: on})
+	return q.addJoin(abi.Join{Kind: kind, Table: name, As: as, On: on})
+}
+
+func (q Query) joinOn(kind, table string, on func(on Query) Query) Query {
+	q, w := q.group(on)
+	name, as := cutAlias(table)
+	return q.addJoin(abi.Join{Kind: kind, Table: name, As: as, On: w.list})
+}
+
+func (q Query) joinQuery(kind string, sub Query, as, column, other string) Query {
+	q, n := q.use(sub)
+	on := []abi.Cond{{Op: abi.CondEq, Column: column, Other: other}}
+	return q.addJoin(abi.Join{Kind: kind, From: n, As: as, On: on})
+}
+
+func (q Query) addJoin(j abi.Join) Query {
+	q.q.Joins = append(slices.Clip(q.q.Joins), j)
 	return q
 }
 
@@ -176,6 +239,9 @@ func (q Query) fail(text string) Query {
 }
 
 func cutAlias(s string) (name, as string) {
+	if strings.IndexByte(s, ' ') < 0 {
+		return s, ""
+	}
 	name, as, _ = strings.Cut(s, " as ")
 	return strings.TrimSpace(name), strings.TrimSpace(as)
 }

@@ -27,7 +27,7 @@ func (r *recorder) Call(module, function string, req []byte) ([]byte, abi.Errno)
 	case "odac:buffer/v1.write":
 		line += show(new(abi.BufferWrite), req)
 	case "odac:db/v1.begin":
-		r.calls = append(r.calls, line)
+		r.calls = append(r.calls, line+show(new(abi.Begin), req))
 		b, err := abi.Tx{ID: 9}.MarshalMsg(nil)
 		if err != nil {
 			return nil, abi.ErrnoInternal
@@ -60,6 +60,10 @@ func show(m unmarshaler, req []byte) string {
 		switch v := v.(type) {
 		case nil:
 			delete(fields, k)
+		case []any:
+			if len(v) == 0 {
+				delete(fields, k)
+			}
 		case string, bool, float64:
 			if v == "" || v == false || v == 0.0 {
 				delete(fields, k)
@@ -83,6 +87,13 @@ func values(m unmarshaler) string {
 		for _, c := range append(m.Where, m.Having...) {
 			list(c.Values)
 		}
+		for _, s := range m.Subs {
+			for _, c := range s.Where {
+				list(c.Values)
+			}
+		}
+		list(m.After)
+		list(m.Args)
 		for _, r := range m.Rows {
 			list(r)
 		}
@@ -163,6 +174,64 @@ func TestMessages(t *testing.T) {
 		{"buffered update", func() error { return posts.Where("id", "x").Where("lang", "en").Buffer().Update(Map{"a": 1}) }},
 		{"buffered increment", func() error { return posts.Where("id", "x").Buffer(Applied).Increment("views", 1) }},
 		{"buffered delete", func() error { return posts.Where("id", "x").Buffer().Delete() }},
+		{"sub-queries", func() error {
+			busy := DB("users").Select("id").Where("age", ">", 18)
+			_, err := posts.Select("id", Sub(DB("comments as c").WhereColumn("c.post", "=", "posts.id").Select(Count("*"))).As("comments")).
+				Where("a", 1).WhereExists(DB("likes").WhereColumn("likes.post", "=", "posts.id")).WhereIn("author", busy).
+				WhereGroup(func(w Query) Query { return w.Where("b", 2).OrWhere("editor", "=", busy) }).All()
+			return err
+		}},
+		{"count of a query that selects a sub-query", func() error {
+			_, err := posts.Select(Sub(DB("comments").Select(Count("*"))).As("n")).WhereIn("id", DB("likes").Select("post")).Count()
+			return err
+		}},
+		{"common table expressions, by name", func() error {
+			recent := DB("posts").Where("views", ">", 10)
+			_, err := DB("recent as r").With("recent", recent).With("top", DB("recent").Limit(3)).JoinQuery(DB("top").Select("id"), "t", "t.id", "r.id").All()
+			return err
+		}},
+		{"recursion", func() error {
+			_, err := DB("tree").WithRecursive("tree", DB("users").Select("id", "boss").WhereNull("boss"),
+				DB("users as u").Join("tree as t", "t.id", "u.boss").Select("u.id", "u.boss")).All()
+			return err
+		}},
+		{"unions, from a query, joins", func() error {
+			_, err := From(DB("users").Select("name").Union(DB("authors").Select("name")).UnionAll(DB("guests").Select("name")), "n").
+				RightJoin("posts as p", "p.name", "n.name").CrossJoin("log").
+				LeftJoinOn("tags", func(on Query) Query { return on.WhereColumn("tags.post", "=", "p.id").Where("tags.live", true) }).All()
+			return err
+		}},
+		{"upserts", func() error {
+			if _, err := posts.OnConflict("id").Merge().Insert(Map{"id": 1, "a": 2, "b": 3}); err != nil {
+				return err
+			}
+			_, err := posts.OnConflict("id").Add("n").Insert(Map{"id": 1, "n": 2})
+			return err
+		}},
+		{"update with amounts", func() error {
+			_, err := posts.Where("id", 7).Returning("views").UpdateRows(Map{"title": "t", "views": Add(1), "likes": Add(-1)})
+			return err
+		}},
+		{"truncate", func() error { return posts.Truncate() }},
+		{"keyset", func() error {
+			_, err := posts.Order("created_at desc", "id").After(at, "x").Limit(3).All()
+			return err
+		}},
+		{"SQL text", func() error {
+			if _, err := SQL("select ?, ?", 1, "x").Cache(time.Second).All(); err != nil {
+				return err
+			}
+			_, err := On("analytics").SQL("update t set a = :a where b = :b", Map{"b": 2, "a": nil}).Exec()
+			return err
+		}},
+		{"transaction in a transaction, locks", func() error {
+			return Tx(func(tx *Transaction) error {
+				return tx.Tx(func(tx *Transaction) error {
+					_, err := tx.DB("posts").ForUpdate().SkipLocked().All()
+					return err
+				})
+			}, Isolated(Serializable), ReadOnly(), Attempts(2))
+		}},
 		{"transaction, in which cache changes nothing", func() error {
 			return Tx(func(tx *Transaction) error { _, err := tx.DB("posts").Cache(time.Second).All(); return err })
 		}},

@@ -39,8 +39,8 @@ func (q Query) Pluck(column string) ([]Value, error) {
 	}
 	list := make([]Value, len(r.Rows))
 	for i, row := range r.Rows {
-		if len(row.values) > 0 {
-			list[i] = row.values[0]
+		if row.n > 0 {
+			list[i] = row.at(0)
 		}
 	}
 	return list, nil
@@ -66,15 +66,15 @@ func (q Query) Max(column string) (Value, error) { return q.aggregate(Max(column
 func (q Query) Avg(column string) (Value, error) { return q.aggregate(Avg(column)) }
 
 func (q Query) aggregate(c Column) (Value, error) {
-	if len(q.q.Group) > 0 || q.q.Distinct {
-		q = q.fail("Count, Sum, Min, Max and Avg do not go with Group or Distinct: select odac.Count and read the rows")
+	if len(q.q.Group) > 0 || q.q.Distinct || len(q.q.Unions) > 0 || len(q.q.After) > 0 {
+		q = q.fail("Count, Sum, Min, Max and Avg do not go with Group, Distinct, Union or After: select odac.Count and read the rows, or count From the query")
 	}
 	q.q.Columns, q.q.Order, q.q.Limit, q.q.Offset = []abi.Column{c.c}, nil, 0, 0
 	r, err := q.selectRows()
-	if err != nil || len(r.Rows) == 0 || len(r.Rows[0].values) == 0 {
+	if err != nil || len(r.Rows) == 0 || r.Rows[0].n == 0 {
 		return Value{}, err
 	}
-	return r.Rows[0].values[0], nil
+	return r.Rows[0].at(0), nil
 }
 
 func (q Query) selectRows() (Result, error) {
@@ -88,9 +88,38 @@ func (q Query) run() (Result, error) {
 		return Result{}, q.err
 	}
 	q.q.Where, q.q.Having = q.where.list, q.have.list
-	answer, err := hostCall(q.call, &q.q)
+	if len(q.subs) > 0 {
+		return q.runNested()
+	}
+	w := takeWriter() // not by hostCall, through whose interface q would escape to the heap
+	defer giveBack(w)
+	msg, err := appendQuery(w.b, &q.q)
+	if err != nil {
+		return Result{}, q.fail(err.Error()).err
+	}
+	w.b = msg
+	answer, err := answered(q.call(msg))
 	if err != nil {
 		return Result{}, err
 	}
 	return decodeResult(answer)
+}
+
+// runNested is run of a query with sub-queries.
+func (q Query) runNested() (Result, error) {
+	flat := q.flatten()
+	answer, err := hostCall(q.call, &flat)
+	if err != nil {
+		return Result{}, err
+	}
+	return decodeResult(answer)
+}
+
+// message is the query as it is sent.
+func (q Query) message() abi.Query {
+	q.q.Where, q.q.Having = q.where.list, q.have.list
+	if len(q.subs) > 0 {
+		return q.flatten()
+	}
+	return q.q
 }

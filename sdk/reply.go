@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"strings"
+
+	"github.com/odac-run/odachost/sdk/internal/wire"
 )
 
 // Template is what renders a page: a template of html/template, or anything of its shape.
@@ -117,7 +119,7 @@ func (c *Ctx) reply(status int, contentType string) {
 	}
 }
 
-// fail answers an error: its status, and a text that a visitor may read.
+// fail answers an error: its status, and a text that a visitor may read. What that text leaves out goes to the log.
 func (c *Ctx) fail(err error) {
 	kind, public := KindOf(err), ""
 	if e, ok := err.(*Error); ok { //nolint:errorlint // only the outermost error speaks to visitors
@@ -127,24 +129,17 @@ func (c *Ctx) fail(err error) {
 	if status < 400 {
 		status = 500
 	}
+	if status >= 500 || public == "" && kind != NotFound {
+		wire.Stderr("error: " + c.Method() + " " + c.Path() + ": " + err.Error())
+	}
 	if public == "" {
 		public = StatusText(status)
+		if id := c.RequestID(); id != "" && kind != NotFound {
+			public += " (" + id + ")"
+		}
 	}
 	c.header = c.header[:0]
 	c.reply(status, "text/plain; charset=utf-8")
 	c.body = append(append(c.body, public...), '\n')
 	c.header.Add("Cache-Control", "no-store")
-}
-
-// writer collects what a template writes. It is not Ctx itself, whose methods html/template would all keep in the binary.
-type writer struct{ b []byte }
-
-func (w *writer) Write(p []byte) (int, error) {
-	w.b = append(w.b, p...)
-	return len(p), nil
-}
-
-func (w *writer) WriteString(s string) (int, error) {
-	w.b = append(w.b, s...)
-	return len(s), nil
 }

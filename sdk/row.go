@@ -1,10 +1,12 @@
 package odac
 
 import (
+	"encoding/binary"
 	"strconv"
 	"time"
 
 	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/abi/msgpack"
 )
 
 // Value is one SQL value with its exact type: see [abi.Value].
@@ -17,21 +19,25 @@ type Rows []Row
 // zero value of the type asked for. Where that matters, ask [Row.Get] for the value with its type, or scan into a
 // struct, which is strict.
 type Row struct {
-	columns []string
-	values  []Value
+	t       *table
+	from, n uint32 // its values in the table: the first, and how many
 }
 
 // Columns are the names of the columns, in order.
-func (r Row) Columns() []string { return r.columns }
+func (r Row) Columns() []string {
+	if r.t == nil {
+		return nil
+	}
+	return r.t.columns
+}
 
 // Get is a column's value, and whether there is such a column.
 func (r Row) Get(column string) (Value, bool) {
-	for i, name := range r.columns {
-		if name == column && i < len(r.values) {
-			return r.values[i], true
-		}
+	b := r.raw(column)
+	if b == nil {
+		return Value{}, false
 	}
-	return Value{}, false
+	return valueAt(b), true
 }
 
 func (r Row) value(column string) Value {
@@ -44,7 +50,16 @@ func (r Row) IsNull(column string) bool { return r.value(column).IsNull() }
 
 // String is a column as text: any value but null has one.
 func (r Row) String(column string) string {
-	v := r.value(column)
+	at := r.find(column)
+	if at < 0 {
+		return ""
+	}
+	b := r.t.msg
+	if c := b[at]; c&0xe0 == 0xa0 || c >= 0xd9 && c <= 0xdb { // read here, as what is usual is in the others
+		_, from, n := long(b, at)
+		return viewString(b[from : from+n])
+	}
+	v := valueAt(b[at:])
 	switch v.Kind() {
 	case abi.KindNull:
 		return ""
@@ -56,26 +71,63 @@ func (r Row) String(column string) string {
 
 // Int is a column as an integer: an integer, a boolean, a number without a fraction, or digits.
 func (r Row) Int(column string) int64 {
-	i, _ := intOf(r.value(column))
+	b := r.raw(column)
+	if len(b) == 0 {
+		return 0
+	}
+	if i, ok := integer(b); ok {
+		return i
+	}
+	i, _ := intOf(valueAt(b))
 	return i
 }
 
 // Float is a column as a number: a float, an integer, or digits.
 func (r Row) Float(column string) float64 {
-	f, _ := floatOf(r.value(column))
+	b := r.raw(column)
+	if f, _, err := msgpack.ReadFloat64Bytes(b); err == nil {
+		return f
+	}
+	f, _ := floatOf(valueAt(b))
 	return f
 }
 
 // Bool is a column as a boolean: a boolean, or an integer other than 0.
 func (r Row) Bool(column string) bool {
-	b, _ := boolOf(r.value(column))
+	raw := r.raw(column)
+	if len(raw) > 0 && raw[0]|1 == 0xc3 {
+		return raw[0] == 0xc3
+	}
+	b, _ := boolOf(valueAt(raw))
 	return b
 }
 
 // Time is a column as an instant in UTC: an instant, or text as RFC 3339 and SQL write it.
 func (r Row) Time(column string) time.Time {
-	t, _ := timeOf(r.value(column))
+	at := r.find(column)
+	if at < 0 {
+		return time.Time{}
+	}
+	b := r.t.msg
+	if c := b[at]; c == 0xc7 || c == 0xd6 || c == 0xd7 {
+		if ext, from, n := long(b, at); ext == abi.ExtTime {
+			return instant(b[from : from+n])
+		}
+	}
+	t, _ := timeOf(valueAt(b[at:]))
 	return t
+}
+
+// instant reads the three forms of the MessagePack timestamp, of 4, 8 and 12 bytes.
+func instant(b []byte) time.Time {
+	switch len(b) {
+	case 4:
+		return time.Unix(int64(binary.BigEndian.Uint32(b)), 0).UTC()
+	case 8:
+		u := binary.BigEndian.Uint64(b)
+		return time.Unix(int64(u&(1<<34-1)), int64(u>>34)).UTC()
+	}
+	return time.Unix(int64(binary.BigEndian.Uint64(b[4:])), int64(binary.BigEndian.Uint32(b))).UTC()
 }
 
 // Bytes is a column as bytes, of bytes and text; the caller may change them.
@@ -88,6 +140,9 @@ func (r Row) Bytes(column string) []byte {
 
 // Decimal is a number's digits as the database prints them, exact: "12.50".
 func (r Row) Decimal(column string) string {
+	if text, ok := r.ext(column, abi.ExtDecimal); ok {
+		return text
+	}
 	switch v := r.value(column); v.Kind() {
 	case abi.KindDecimal, abi.KindInt, abi.KindFloat:
 		return v.String()
@@ -96,7 +151,29 @@ func (r Row) Decimal(column string) string {
 }
 
 // JSON is a column's JSON document as text.
-func (r Row) JSON(column string) string { return r.value(column).AsText() }
+func (r Row) JSON(column string) string {
+	if text, ok := r.ext(column, abi.ExtJSON); ok {
+		return text
+	}
+	return r.value(column).AsText()
+}
+
+// ext is the text of an extension of that type.
+func (r Row) ext(column string, typ int8) (string, bool) {
+	at := r.find(column)
+	if at < 0 {
+		return "", false
+	}
+	b := r.t.msg
+	if c := b[at]; c < 0xc7 || c > 0xd8 {
+		return "", false
+	}
+	ext, from, n := long(b, at)
+	if ext != typ {
+		return "", false
+	}
+	return viewString(b[from : from+n]), true
+}
 
 func intOf(v Value) (int64, bool) {
 	switch v.Kind() {

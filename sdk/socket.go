@@ -147,7 +147,7 @@ func serveSocket(kind abi.EventKind, msg, out []byte) ([]byte, error) {
 		return serveUpgrade(msg, out)
 	}
 	c := &Conn{}
-	if err := c.ev.locate(msg); err != nil {
+	if err := c.ev.open(msg); err != nil {
 		return nil, err
 	}
 	s := socketOf(&c.ev)
@@ -168,8 +168,8 @@ func serveSocket(kind abi.EventKind, msg, out []byte) ([]byte, error) {
 }
 
 func serveUpgrade(msg, out []byte) ([]byte, error) {
-	c := &Ctx{}
-	if err := c.ev.locate(msg); err != nil {
+	c := contexts.One()
+	if err := c.ev.open(msg); err != nil {
 		return nil, err
 	}
 	s := socketOf(&c.ev)

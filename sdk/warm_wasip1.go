@@ -2,7 +2,11 @@
 
 package odac
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/odac-run/odachost/sdk/internal/wire"
+)
 
 // In fresh isolation each event starts from the image that the host takes after registration and a few warm events. What
 // the Go runtime would do once in a long life, it would then do in every event: get a span for each size of object, and
@@ -26,6 +30,17 @@ func warm() {
 		warmed = make([]*byte, size/8)
 	}
 	warmed = nil
+	wire.Prepare()
+	for range 3 { // an event, its body, a call
+		giveBack(newWriter())
+	}
+	contexts.One()
+	condSlab.One()
+	valueSlab.One()
+	stringSlab.One()
+	rowSlab.One()
+	tableSlab.One()
+	placeSlab.One()
 }
 
 // stretch grows the stack of a new goroutine in one step to what a handler needs. Each event has a goroutine of its own,

@@ -154,7 +154,7 @@ func TestGuest(t *testing.T) {
 	})
 	t.Run("a panic leaves the instance alive", func(t *testing.T) {
 		r := run(t, 2, "", 3)
-		if r.status != 500 || r.body != "Something went wrong" {
+		if r.status != 500 || r.body != "Something went wrong (r1)" {
 			t.Errorf("%+v", r)
 		}
 		if n := strings.Count(r.stderr, "panic in http: on purpose"); n != 3 || !strings.Contains(r.stderr, "testdata/guest/main.go") {

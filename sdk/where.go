@@ -4,6 +4,15 @@ import (
 	"slices"
 
 	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/sdk/internal/slab"
+)
+
+// The pieces that queries and their results are made of.
+var (
+	condSlab   slab.Slab[abi.Cond]
+	valueSlab  slab.Slab[abi.Value]
+	stringSlab slab.Slab[string]
+	rowSlab    slab.Slab[Row]
 )
 
 // conds is a condition in postfix order, as the ABI wants it: depth items on the stack are joined by and.
@@ -13,16 +22,15 @@ type conds struct {
 }
 
 func (w conds) and(c ...abi.Cond) conds {
-	return conds{append(slices.Clip(w.list), c...), w.depth + 1}
+	return conds{condSlab.Joined(w.list, c...), w.depth + 1}
 }
 
 func (w conds) or(c ...abi.Cond) conds {
 	if w.depth == 0 {
 		return w.and(c...)
 	}
-	w = w.one()
-	list := append(slices.Clip(w.list), c...)
-	return conds{append(list, abi.Cond{Op: abi.CondOr, N: 2}), 1}
+	list := condSlab.Joined(w.one().list, c...)
+	return conds{condSlab.Joined(list, abi.Cond{Op: abi.CondOr, N: 2}), 1}
 }
 
 // one joins what is on the stack into one item.
@@ -30,12 +38,18 @@ func (w conds) one() conds {
 	if w.depth < 2 {
 		return w
 	}
-	return conds{append(slices.Clip(w.list), abi.Cond{Op: abi.CondAnd, N: w.depth}), 1}
+	return conds{condSlab.Joined(w.list, abi.Cond{Op: abi.CondAnd, N: w.depth}), 1}
 }
 
 // Where adds a condition that must hold as well: Where("id", 7), or with an operator Where("views", ">", 100). Operators are
-// = != < <= > >= like, not like, in, not in. Equal to nil means "is null".
+// = != < <= > >= like, not like, in, not in. Equal to nil means "is null". The value may be a [Query] that selects one column, and but for in
+// has one row at most.
 func (q Query) Where(column string, args ...any) Query {
+	if isSub(args) {
+		q, c := q.compareSub(column, args)
+		q.where = q.where.and(c)
+		return q
+	}
 	c, err := compare(column, args)
 	if err != "" {
 		return q.fail(err)
@@ -44,9 +58,35 @@ func (q Query) Where(column string, args ...any) Query {
 	return q
 }
 
+// isSub says whether the value of a comparison is a sub-query.
+func isSub(args []any) bool {
+	if len(args) == 0 {
+		return false
+	}
+	_, ok := args[len(args)-1].(Query)
+	return ok
+}
+
+// compareSub compares a column with a sub-query.
+func (q Query) compareSub(column string, args []any) (Query, abi.Cond) {
+	last := len(args) - 1
+	c, err := compare(column, append(slices.Clone(args[:last]), nil))
+	if err != "" {
+		return q.fail(err), c
+	}
+	c.Values = nil
+	q, c.Sub = q.use(args[last].(Query))
+	return q, c
+}
+
 // OrWhere makes the condition "everything so far, or this". Conditions are read from left to right without precedence, so
 // a later Where applies to the whole.
 func (q Query) OrWhere(column string, args ...any) Query {
+	if isSub(args) {
+		q, c := q.compareSub(column, args)
+		q.where = q.where.or(c)
+		return q
+	}
 	c, err := compare(column, args)
 	if err != "" {
 		return q.fail(err)
@@ -55,7 +95,8 @@ func (q Query) OrWhere(column string, args ...any) Query {
 	return q
 }
 
-// WhereIn keeps rows whose column is one of the values, given one by one or as a slice. Of no values none is.
+// WhereIn keeps rows whose column is one of the values, given one by one, as a slice, or as a query that selects one column. Of no
+// values none is.
 func (q Query) WhereIn(column string, values ...any) Query {
 	return q.whereList(abi.CondIn, column, values)
 }
@@ -71,6 +112,13 @@ func (q Query) WhereBetween(column string, low, high any) Query {
 }
 
 func (q Query) whereList(op abi.CondOp, column string, values []any) Query {
+	if len(values) == 1 {
+		if sub, ok := values[0].(Query); ok {
+			q, n := q.use(sub)
+			q.where = q.where.and(abi.Cond{Op: op, Column: column, Sub: n})
+			return q
+		}
+	}
 	list, err := valueList(values)
 	if err != "" {
 		return q.fail(column + ": " + err)
@@ -123,21 +171,29 @@ func (q Query) WhereNot(group func(w Query) Query) Query {
 }
 
 func (q Query) group(group func(w Query) Query) (Query, conds) {
-	inner := group(Query{q: abi.Query{Table: q.q.Table}})
+	inner := group(Query{q: abi.Query{Conn: q.q.Conn, Table: q.q.Table}})
 	if inner.err != nil && q.err == nil {
 		q.err = inner.err
 	}
 	if inner.where.depth == 0 {
 		q = q.fail("a group has no condition")
 	}
-	return q, inner.where.one()
+	w := inner.where.one()
+	q, w.list = q.adopt(inner, w.list)
+	return q, w
 }
 
 // Having keeps groups for which a function of their rows holds: Having(odac.Count("*"), ">", 5).
 func (q Query) Having(function Column, op string, value any) Query {
-	c, err := compare(function.c.Name, []any{op, value})
-	if err != "" {
-		return q.fail(err)
+	args := []any{op, value}
+	var c abi.Cond
+	if isSub(args) {
+		q, c = q.compareSub(function.c.Name, args)
+	} else {
+		var err string
+		if c, err = compare(function.c.Name, args); err != "" {
+			return q.fail(err)
+		}
 	}
 	c.Func = function.c.Func
 	q.have = q.have.and(c)
@@ -169,7 +225,8 @@ func compare(column string, args []any) (abi.Cond, string) {
 	if err != nil {
 		return c, column + ": " + err.Error()
 	}
-	c.Values = abi.Values{v}
+	c.Values = valueSlab.Take(1)
+	c.Values[0] = v
 	return c, ""
 }
 

@@ -16,6 +16,9 @@ import (
 // frameEvery is how often a running step is drawn again.
 const frameEvery = 100 * time.Millisecond
 
+// lineEvery is how often a step that runs for long says so where there is no terminal.
+const lineEvery = 15 * time.Second
+
 // Console prints to one writer. It holds no resource of its own: there is nothing to close.
 type Console struct {
 	live   bool // a terminal that can draw over a line

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/odac-run/odachost/internal/testkit"
 )
@@ -26,6 +28,20 @@ func TestPlain(t *testing.T) {
 	c.Table([]string{"PLUGIN", "VERSION", "STATE"}, [][]string{{"board", "1.2.0", "serving"}, {"hello"}, {"größer", "v", "x", "lost"}})
 	c.Table([]string{"NOTHING"}, nil)
 	testkit.Golden(t, "plain.txt", durations.ReplaceAll(out.Bytes(), []byte("TIME")))
+}
+
+// Where there is no terminal a step that takes long says so now and then, and no more after its end.
+func TestPlainGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := New(&out).Step("build")
+		time.Sleep(40 * time.Second)
+		s.Done()
+		time.Sleep(time.Minute)
+		if want := "build ...\nbuild ... 15s\nbuild ... 30s\nok    build (40s)\n"; out.String() != want {
+			t.Errorf("got %q, want %q", out.String(), want)
+		}
+	})
 }
 
 // terminal is a console that believes it draws on a terminal of 30 columns.

@@ -15,36 +15,36 @@ type Step struct {
 	name  string
 	start time.Time
 	end   sync.Once
-	stop  chan struct{} // closed at the end; nil where nothing is drawn
+	stop  chan struct{} // closed at the end
 	ended chan struct{} // closed when the drawing goroutine is gone
 }
 
 // Step starts a step. On a terminal it is drawn until it ends, by a goroutine that the end waits for; elsewhere one line says
-// that it starts.
+// that it starts, and one every 15 s that it goes on.
 func (c *Console) Step(format string, args ...any) *Step {
-	s := &Step{c: c, name: Clean(fmt.Sprintf(format, args...)), start: time.Now()}
+	s := &Step{c: c, name: Clean(fmt.Sprintf(format, args...)), start: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.live {
+	if c.live {
+		c.running = append(c.running, s)
+		c.drawLocked()
+		go s.draw(frameEvery, c.drawLocked)
+	} else {
 		c.lineLocked(s.name + " ...")
-		return s
+		go s.draw(lineEvery, func() { c.lineLocked(s.name + " ... " + round(time.Since(s.start))) })
 	}
-	c.running = append(c.running, s)
-	c.drawLocked()
-	s.stop, s.ended = make(chan struct{}), make(chan struct{})
-	go s.draw()
 	return s
 }
 
-func (s *Step) draw() {
+func (s *Step) draw(every time.Duration, lineLocked func()) {
 	defer close(s.ended)
-	tick := time.NewTicker(frameEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			s.c.mu.Lock()
-			s.c.drawLocked()
+			lineLocked()
 			s.c.mu.Unlock()
 		case <-s.stop:
 			return
@@ -69,10 +69,8 @@ func (s *Step) Fail(err error) {
 
 func (s *Step) finish(line func() string) {
 	s.end.Do(func() {
-		if s.stop != nil {
-			close(s.stop)
-			<-s.ended
-		}
+		close(s.stop)
+		<-s.ended
 		s.c.mu.Lock()
 		defer s.c.mu.Unlock()
 		s.c.running = slices.DeleteFunc(s.c.running, func(other *Step) bool { return other == s })

@@ -25,6 +25,7 @@ const (
 	TypeClock // time of day, as text
 	TypeUUID  // as text, lower case
 	TypeJSON
+	TypeArray // as JSON; of PostgreSQL
 )
 
 // Column is one column of a table.
@@ -32,13 +33,17 @@ type Column struct {
 	Name      string
 	Declared  string // the declared type as written
 	Type      Type
-	Length    int // TypeText: most characters, 0 is no limit
-	Precision int // TypeDecimal: digits in all
-	Scale     int // TypeDecimal: digits after the point
+	Length    int  // TypeText: most characters, 0 is no limit
+	Precision int  // TypeDecimal: digits in all
+	Scale     int  // TypeDecimal: digits after the point, -1 is as many as are given
+	Elem      Type // TypeArray: of its elements
+	Extended  bool // has NaN or the infinities, as text
 	NotNull   bool
 	Default   bool // the database has a default for it
 	Generated bool // computed by the database, cannot be written
 	Nanoid    int  // length of the nanoid that fills it, 0 is none
+
+	oid uint32 // PostgreSQL's type
 }
 
 // Table is a table or a view.
@@ -50,6 +55,8 @@ type Table struct {
 
 	byName  map[string]int
 	keys    [][]string           // column sets that are unique, the primary key among them
+	indexes map[string][]string  // MySQL: the unique ones, by name
+	links   []string             // SQLite: columns of foreign keys, at both ends
 	reaches map[abi.Verb][]Touch // what a statement on it reads and writes besides
 }
 
@@ -89,7 +96,11 @@ func (c *Catalog) Tables() []string { return slices.Sorted(maps.Keys(c.tables)) 
 func (c *Catalog) close(direct []Touch) []Touch {
 	out := slices.Clone(direct)
 	for _, d := range direct {
-		for _, t := range c.tables[d.Table].reaches[d.Verb] {
+		table, ok := c.tables[d.Table]
+		if !ok {
+			continue
+		}
+		for _, t := range table.reaches[d.Verb] {
 			t.Indirect = true
 			named := Touch{Table: t.Table, Verb: t.Verb}
 			if !slices.Contains(out, t) && !slices.Contains(direct, named) {
@@ -118,6 +129,9 @@ func (c *Catalog) setNanoids(nanoids map[string]map[string]int) {
 		}
 	}
 }
+
+// hiddenColumn says whether a column is package migrate's, while it replaces another.
+func hiddenColumn(name string) bool { return strings.HasPrefix(strings.ToLower(name), "_odac_") }
 
 // reserved says whether a table is the database's own or this program's, out of reach of queries.
 func reserved(table string) bool {

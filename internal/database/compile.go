@@ -14,16 +14,22 @@ const (
 	maxDepth  = 24 // of and, or and not
 	maxJoins  = 16
 	maxFields = 1000
+	maxNest   = 8 // of sub-queries
 )
 
-// compile checks q and returns its statement, from the catalog's cache if the shape is known.
+// compile checks q and returns its statement, from the catalog's cache if the shape is known. It may reach everything.
 func (c *Catalog) compile(d dialect, q *abi.Query) (*statement, error) {
+	return c.compileFor(d, nil, q)
+}
+
+// compileFor is compile for who may reach what a allows.
+func (c *Catalog) compileFor(d dialect, a *Access, q *abi.Query) (*statement, error) {
 	buf := shapes.Get().(*[]byte)
-	shape := appendShape((*buf)[:0], q)
+	shape := appendShape(a.shape((*buf)[:0]), q)
 	st := c.statements.get(shape)
 	var err error
 	if st == nil {
-		if st, err = newStatement(c, d, q); err == nil && len(shape) <= 64<<10 {
+		if st, err = newStatement(c, d, a, q); err == nil && len(shape) <= 64<<10 {
 			c.statements.put(shape, st)
 		}
 	}
@@ -34,50 +40,92 @@ func (c *Catalog) compile(d dialect, q *abi.Query) (*statement, error) {
 	return st, err
 }
 
-func newStatement(c *Catalog, d dialect, q *abi.Query) (*statement, error) {
-	k := &compiler{catalog: c, dialect: d, q: q, st: &statement{verb: q.Verb}}
+func newStatement(c *Catalog, d dialect, a *Access, q *abi.Query) (*statement, error) {
+	k := &compiler{catalog: c, dialect: d, access: a, q: q, st: &statement{verb: q.Verb}, subs: make([]subquery, len(q.Subs))}
 	if err := k.check(); err != nil {
 		return nil, err
 	}
-	table, err := k.from(q.Table, q.As)
+	with, err := k.with()
 	if err != nil {
 		return nil, err
 	}
-	k.st.table = table
+	b := k.query()
+	if err := b.from(q.Table, q.From, q.As); err != nil {
+		return nil, err
+	}
+	if k.st.table = b.scope[0].full; k.st.table == nil {
+		k.st.table = b.scope[0].table
+	}
+	sql := ""
 	switch q.Verb {
 	case abi.VerbSelect:
-		err = k.selects()
+		if sql, err = b.selects(); err == nil {
+			k.st.returns(b.names, b.out)
+		}
 	case abi.VerbInsert:
-		err = k.inserts()
+		sql, err = b.inserts()
 	case abi.VerbUpdate:
-		err = k.updates()
+		sql, err = b.updates()
 	case abi.VerbDelete:
-		err = k.deletes()
+		sql, err = b.deletes()
+	}
+	if err == nil {
+		err = k.checkUsed()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if n := len(k.st.params); n > d.maxParams() {
-		return nil, invalidf("the query has %d values, at most %d are possible: split it", n, d.maxParams())
+	if err := k.finish(with + sql); err != nil {
+		return nil, err
 	}
-	k.st.sql = k.sql.String()
-	k.st.touches = c.close(k.touched)
+	k.st.touches, k.st.walls = c.close(k.touched), k.walls()
 	return k.st, nil
 }
 
-// compiler turns one query into SQL. Parameters are numbered in the order in which they are written, which is the order of the
-// values in the query: see arguments.
+// compiler turns one query into SQL. Its parts are compiled in whatever order it takes; where a value goes the text has a mark, which
+// finish replaces by a parameter.
 type compiler struct {
 	catalog *Catalog
 	dialect dialect
+	access  *Access
 	q       *abi.Query
 	st      *statement
-	sql     strings.Builder
-	scope   []source
-	names   map[string]output // columns of a select by alias, for order and having
-	grouped map[string]bool   // expressions of group; nil if rows stand for themselves
-	listed  []string          // expressions of the select list
+	pool    []param // by the number in their marks
+	subs    []subquery
+	nested  int // depth of sub-queries, now
 	touched []Touch
+}
+
+// block is one select of a query, or its write: what names mean there.
+type block struct {
+	*compiler
+	outer   *block // whose columns it sees as well; nil if there is none
+	sel     *abi.Select
+	sub     int // its index in q.Subs, -1 is the query itself
+	scope   []source
+	aliased map[string]output // columns of the result by alias, for order and having
+	grouped map[string]bool   // expressions of group; nil if rows stand for themselves
+	late    bool              // list, having and order, which see groups in the place of rows
+	listed  []string          // expressions of the select list
+	depth   int               // of its conditions, those of sub-queries included
+
+	names []string // of the result's columns
+	out   []*Column
+
+	limits []string   // policies that stand in where
+	fixed  []abi.Cond // of a block that is a policy: what is compared
+
+	self  *subquery // the recursive table of which it is the repeated part
+	selfs int       // how often it selects from it
+}
+
+// query is the block of the query itself.
+func (k *compiler) query() *block {
+	q := k.q
+	return &block{compiler: k, sub: -1, sel: &abi.Select{
+		Table: q.Table, From: q.From, As: q.As, Columns: q.Columns, Distinct: q.Distinct, Joins: q.Joins, Where: q.Where, Group: q.Group,
+		Having: q.Having, Order: q.Order, Limit: q.Limit, Offset: q.Offset, Unions: q.Unions,
+	}}
 }
 
 // output is an aliased column of a select: its expression and what describes its values.
@@ -86,10 +134,47 @@ type output struct {
 	column *Column
 }
 
-// source is a table in the query, under its alias.
+// source is a table in a block, under its alias.
 type source struct {
-	table *Table
+	table *Table // with the columns that may be named
+	full  *Table // with all; nil for a sub-query
 	alias string
+	sql   string // as it stands in from; "" is the table's name
+}
+
+// mark begins and ends the number of a parameter in text that is not finished. No name has it: databases take none.
+const mark = "\x00"
+
+// finish replaces the marks by parameters, in the order of the text.
+func (k *compiler) finish(text string) error {
+	if n, most := strings.Count(text, mark)/2, k.dialect.maxParams(); n > most {
+		return invalidf("the query has %d values, at most %d are possible: split it", n, most)
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for {
+		before, rest, found := strings.Cut(text, mark)
+		b.WriteString(before)
+		if !found {
+			break
+		}
+		digits, after, _ := strings.Cut(rest, mark)
+		n, err := strconv.Atoi(digits)
+		if err != nil || n >= len(k.pool) {
+			return failf(abi.ErrnoInternal, "the query cannot be compiled")
+		}
+		k.st.params = append(k.st.params, k.pool[n])
+		b.WriteString(k.dialect.param(len(k.st.params), k.pool[n].column, k.pool[n].use))
+		text = after
+	}
+	k.st.sql = b.String()
+	return nil
+}
+
+// param writes down a parameter and returns its mark.
+func (k *compiler) param(p param) string {
+	k.pool = append(k.pool, p)
+	return mark + strconv.Itoa(len(k.pool)-1) + mark
 }
 
 // check refuses what does not belong to the verb, so that nothing that a query says is silently left out.
@@ -98,7 +183,7 @@ func (k *compiler) check() error {
 	if int(q.Verb) >= len(abi.Verbs) {
 		return invalidf("verb %d is unknown", q.Verb)
 	}
-	isSelect, isInsert, isUpdate := q.Verb == abi.VerbSelect, q.Verb == abi.VerbInsert, q.Verb == abi.VerbUpdate
+	isSelect, isInsert, isUpdate, isDelete := q.Verb == abi.VerbSelect, q.Verb == abi.VerbInsert, q.Verb == abi.VerbUpdate, q.Verb == abi.VerbDelete
 	for _, part := range []struct {
 		name        string
 		given, fits bool
@@ -111,6 +196,12 @@ func (k *compiler) check() error {
 		{"order", len(q.Order) > 0, isSelect},
 		{"limit", q.Limit != 0, isSelect},
 		{"offset", q.Offset != 0, isSelect},
+		{"sub-query as its table", q.From != 0, isSelect},
+		{"after", len(q.After) > 0, isSelect},
+		{"unions", len(q.Unions) > 0, isSelect},
+		{"lock", q.Lock != 0 || q.Wait != 0, isSelect},
+		{"truncate", q.Truncate, isDelete},
+		{"sub-queries", len(q.Subs) > 0, !isInsert},
 		{"where", len(q.Where) > 0, !isInsert},
 		{"fields", len(q.Fields) > 0, isInsert || isUpdate},
 		{"rows", len(q.Rows) > 0, isInsert || isUpdate},
@@ -122,34 +213,55 @@ func (k *compiler) check() error {
 			return invalidf("%s of %s takes no %s", q.Verb, clip(q.Table), part.name)
 		}
 	}
-	if n := max(len(q.Columns), len(q.Fields), len(q.Increments), len(q.Returning), len(q.Group), len(q.Order)); n > maxFields {
+	if n := max(len(q.Fields), len(q.Increments), len(q.Returning)); n > maxFields {
 		return invalidf("a list of %d names is too long, at most %d", n, maxFields)
-	}
-	if len(q.Joins) > maxJoins {
-		return invalidf("%d joins are too many, at most %d", len(q.Joins), maxJoins)
 	}
 	return nil
 }
 
-// from adds a table to the scope.
-func (k *compiler) from(name, alias string) (*Table, error) {
-	table, ok := k.catalog.Table(name)
-	if !ok {
-		return nil, invalidf("there is no table %s", clip(name))
-	}
-	if alias == "" {
-		alias = name
-	} else if err := checkAlias(alias); err != nil {
-		return nil, err
-	}
-	for _, s := range k.scope {
-		if s.alias == alias {
-			return nil, invalidf("two tables are called %s: give one an alias", clip(alias))
+// from adds a table, or a sub-query, to the scope.
+func (b *block) from(name string, sub uint32, alias string) error {
+	s := source{alias: alias}
+	if alias != "" {
+		if err := checkAlias(alias); err != nil {
+			return err
 		}
 	}
-	k.scope = append(k.scope, source{table, alias})
-	k.touch(name, k.q.Verb)
-	return table, nil
+	if sub != 0 {
+		if name != "" {
+			return invalidf("table %s and sub-query %d in one place: use one of them", clip(name), sub)
+		}
+		if err := b.fromSub(&s, sub); err != nil {
+			return err
+		}
+	} else {
+		verb := abi.VerbSelect
+		if b.sub < 0 && len(b.scope) == 0 {
+			verb = b.q.Verb
+		}
+		if err := b.access.check(name, verb, ""); err != nil { // first: it answers the same whether or not the table is there
+			return err
+		}
+		table, ok := b.catalog.Table(name)
+		if !ok {
+			return invalidf("there is no table %s", clip(name))
+		}
+		if err := b.access.checkView(table); err != nil {
+			return err
+		}
+		s.table, s.full = b.access.visible(table), table
+		if alias == "" {
+			s.alias = name
+		}
+		b.touch(name, verb)
+	}
+	for _, other := range b.scope {
+		if other.alias == s.alias {
+			return invalidf("two tables are called %s: give one an alias", clip(s.alias))
+		}
+	}
+	b.scope = append(b.scope, s)
+	return nil
 }
 
 func (k *compiler) touch(table string, verb abi.Verb) {
@@ -160,74 +272,109 @@ func (k *compiler) touch(table string, verb abi.Verb) {
 
 // tableSQL is a table as it stands in from, update and delete.
 func (k *compiler) tableSQL(s source) string {
-	if s.alias == s.table.Name {
-		return k.dialect.quote(s.table.Name)
+	sql := s.sql
+	if sql == "" {
+		sql = k.dialect.quote(s.table.Name)
 	}
-	return k.dialect.quote(s.table.Name) + " AS " + k.dialect.quote(s.alias)
+	if s.alias == s.table.Name {
+		return sql
+	}
+	return sql + " AS " + k.dialect.quote(s.alias)
 }
 
-// column resolves "title" or "posts.title" to its SQL and metadata.
-func (k *compiler) column(name string) (string, *Column, error) {
-	if prefix, bare, ok := strings.Cut(name, "."); ok {
-		for _, s := range k.scope {
-			if s.alias == prefix {
-				return k.columnOf(s, bare)
-			}
+// column resolves "title" or "posts.title" to its SQL and metadata: in the block itself, else in those around it.
+func (b *block) column(name string) (string, *Column, error) {
+	prefix, bare, qualified := strings.Cut(name, ".")
+	for at := b; at != nil; at = at.outer {
+		s, err := at.holder(name, prefix, qualified)
+		if err != nil {
+			return "", nil, err
 		}
+		if s == nil {
+			continue
+		}
+		if !qualified {
+			bare = name
+		}
+		sql, column, err := b.columnOf(*s, bare)
+		if err == nil && at != b && at.late && at.grouped != nil && !at.grouped[sql] {
+			return "", nil, invalidf("a sub-query uses %s, which is not in group: add it to group", clip(name))
+		}
+		return sql, column, err
+	}
+	switch {
+	case qualified:
 		return "", nil, invalidf("column %s: no table of the query is called %s", clip(name), clip(prefix))
+	case len(b.scope) == 1:
+		return "", nil, b.noColumn(b.scope[0], name)
 	}
-	found := -1
-	for i, s := range k.scope {
-		if _, ok := s.table.byName[name]; ok {
-			if found >= 0 {
-				return "", nil, invalidf("column %s is in %s and in %s: write %s", clip(name), k.scope[found].alias, s.alias, clip(k.scope[found].alias+"."+name))
+	for at := b; at != nil; at = at.outer {
+		for _, s := range at.scope {
+			if s.full != nil {
+				if err := b.access.checkRead(s.full.Name, name); err != nil {
+					return "", nil, err
+				}
 			}
-			found = i
 		}
 	}
-	if found < 0 {
-		if len(k.scope) == 1 {
-			return "", nil, invalidf("table %s has no column %s", k.scope[0].table.Name, clip(name))
+	return "", nil, invalidf("no table of the query has a column %s", clip(name))
+}
+
+// holder is the table of the block that a column is of, nil if there is none.
+func (b *block) holder(name, prefix string, qualified bool) (found *source, err error) {
+	for i := range b.scope {
+		s := &b.scope[i]
+		if qualified {
+			if s.alias == prefix {
+				return s, nil
+			}
+			continue
 		}
-		return "", nil, invalidf("no table of the query has a column %s", clip(name))
+		if _, ok := s.table.byName[name]; ok {
+			if found != nil {
+				return nil, invalidf("column %s is in %s and in %s: write %s", clip(name), found.alias, s.alias, clip(found.alias+"."+name))
+			}
+			found = s
+		}
 	}
-	return k.columnOf(k.scope[found], name)
+	return found, nil
+}
+
+// noColumn is the error for a column that a table does not have, or does not show: of a table that shows some only, they are the same.
+func (k *compiler) noColumn(s source, name string) error {
+	if s.full != nil {
+		if err := k.access.checkRead(s.full.Name, name); err != nil {
+			return err
+		}
+	}
+	return invalidf("table %s has no column %s", s.table.Name, clip(name))
 }
 
 func (k *compiler) columnOf(s source, name string) (string, *Column, error) {
 	column, ok := s.table.Column(name)
 	if !ok {
-		return "", nil, invalidf("table %s has no column %s", s.table.Name, clip(name))
+		return "", nil, k.noColumn(s, name)
 	}
 	return k.dialect.quote(s.alias) + "." + k.dialect.quote(name), column, nil
 }
 
-// bare resolves a column of the query's own table, for lists in which SQL takes no qualified name.
-func (k *compiler) bare(name string) (*Column, error) {
-	if prefix, rest, ok := strings.Cut(name, "."); ok && prefix == k.scope[0].alias {
-		name = rest
+// bare is a name without that of the query's own table, for lists in which SQL takes no qualified name.
+func (b *block) bare(name string) string {
+	if prefix, rest, ok := strings.Cut(name, "."); ok && prefix == b.scope[0].alias {
+		return rest
 	}
-	column, ok := k.st.table.Column(name)
-	if !ok {
-		return nil, invalidf("table %s has no column %s", k.st.table.Name, clip(name))
-	}
-	return column, nil
+	return name
 }
 
-// param writes down a parameter and returns its SQL.
-func (k *compiler) param(c *Column, u use) string {
-	k.st.params = append(k.st.params, param{c, u})
-	return k.dialect.param(len(k.st.params))
-}
-
-// returns sets the columns of the result.
-func (k *compiler) returns(names []string, columns []*Column) error {
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
+// unique refuses two columns of one name in a result.
+func unique(names []string) error {
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if seen[name] {
 			return invalidf("two columns of the result are called %s: give one an alias", clip(name))
 		}
+		seen[name] = true
 	}
-	k.st.out, k.st.header = columns, encodeHeader(names)
 	return nil
 }
 

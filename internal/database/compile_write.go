@@ -27,108 +27,177 @@ func fillOf(c *Column) fill {
 	return fillNone
 }
 
-// written resolves the names of a list of columns to write, each once.
-func (k *compiler) written(fields []string) ([]*Column, error) {
+// written resolves the names of a list of columns that the verb writes, or select finds rows by, each once.
+func (b *block) written(fields []string, verb abi.Verb) ([]*Column, error) {
 	columns := make([]*Column, 0, len(fields))
 	for _, name := range fields {
-		column, err := k.bare(name)
-		switch {
-		case err != nil:
+		name = b.bare(name)
+		err := b.access.checkRead(b.st.table.Name, name)
+		if verb != abi.VerbSelect {
+			err = b.access.check(b.st.table.Name, verb, name)
+		}
+		if err != nil {
 			return nil, err
+		}
+		column, ok := b.st.table.Column(name)
+		switch {
+		case !ok:
+			return nil, invalidf("table %s has no column %s", b.st.table.Name, clip(name))
 		case slices.Contains(columns, column):
-			return nil, invalidf("column %s of %s is given twice", clip(name), k.st.table.Name)
+			return nil, invalidf("column %s of %s is given twice", clip(name), b.st.table.Name)
 		case column.Generated:
-			return nil, invalidf("column %s of %s is computed by the database", clip(name), k.st.table.Name)
+			return nil, invalidf("column %s of %s is computed by the database", clip(name), b.st.table.Name)
 		}
 		columns = append(columns, column)
 	}
 	return columns, nil
 }
 
-func (k *compiler) inserts() error {
-	if k.q.As != "" {
-		return invalidf("insert into %s takes no alias", clip(k.q.Table))
+func (b *block) inserts() (string, error) {
+	st, q := b.st, b.q
+	if q.As != "" {
+		return "", invalidf("insert into %s takes no alias", clip(q.Table))
 	}
-	if k.st.table.View {
-		return invalidf("%s is a view: write to its tables", clip(k.q.Table))
+	if st.table.View {
+		return "", invalidf("%s is a view: write to its tables", clip(q.Table))
 	}
-	given, err := k.written(k.q.Fields)
+	given, err := b.written(q.Fields, abi.VerbInsert)
 	if err != nil {
-		return err
+		return "", err
 	}
-	for i, column := range given {
-		k.st.inserts = append(k.st.inserts, insertColumn{column, i, fillOf(column)})
+	if st.inserts, st.guard, err = b.inserted(given); err != nil {
+		return "", err
 	}
-	for i := range k.st.table.Columns {
-		column := &k.st.table.Columns[i]
-		if f := fillOf(column); f != fillNone && !slices.Contains(given, column) {
-			k.st.inserts = append(k.st.inserts, insertColumn{column, -1, f})
-		}
+	if len(st.table.Key) == 1 {
+		st.key, _ = st.table.Column(st.table.Key[0])
 	}
-	if len(k.st.table.Key) == 1 {
-		k.st.key, _ = k.st.table.Column(k.st.table.Key[0])
-	}
-	k.sql.WriteString("INSERT INTO " + k.dialect.quote(k.st.table.Name))
-	if len(k.st.inserts) == 0 {
-		k.sql.WriteString(" DEFAULT VALUES")
+	sql := "INSERT INTO " + b.dialect.quote(st.table.Name)
+	if len(st.inserts) == 0 {
+		sql += b.dialect.defaults()
 	} else {
-		names, values := make([]string, 0, len(k.st.inserts)), make([]string, 0, len(k.st.inserts))
-		for _, in := range k.st.inserts {
-			names = append(names, k.dialect.quote(in.column.Name))
-			values = append(values, k.param(in.column, useWrite))
+		names, values := make([]string, 0, len(st.inserts)), make([]string, 0, len(st.inserts))
+		for i, in := range st.inserts {
+			names = append(names, b.dialect.quote(in.column.Name))
+			values = append(values, b.param(param{column: in.column, use: useWrite, list: listRow, sub: -1, item: uint16(i)}))
 		}
-		k.sql.WriteString(" (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")")
+		sql = insertHead(b.dialect, st.table, names) + "(" + strings.Join(values, ", ") + ")"
 	}
-	if err := k.conflict(); err != nil {
-		return err
+	conflict, err := b.conflict()
+	if err != nil {
+		return "", err
 	}
-	return k.returning()
+	returning, err := b.returning()
+	if hidden := b.dialect.hidden(st, q); hidden != "" {
+		returning += word(len(returning), " RETURNING ") + hidden
+	}
+	return sql + conflict + returning, err
 }
 
-func (k *compiler) conflict() error {
-	conflict := k.q.Conflict
-	if conflict == nil {
-		return nil
-	}
-	if len(k.st.inserts) == 0 {
-		return invalidf("insert of a row without values takes no conflict")
-	}
-	k.sql.WriteString(" ON CONFLICT")
-	target, err := k.written(conflict.Columns)
+// inserted are the columns of an insert: those that are given, and those that are filled where they are not. What the policy pins to one value is filled
+// with it.
+func (k *compiler) inserted(given []*Column) ([]insertColumn, *guard, error) {
+	t := k.st.table
+	p, err := k.policyOn(t)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if len(target) > 0 {
-		if !k.st.table.unique(target) {
-			return invalidf("conflict: %s has no unique key of just the columns %s", k.st.table.Name, clip(strings.Join(conflict.Columns, ", ")))
+	pins := p.pins()
+	var list []insertColumn
+	var columns []*Column
+	add := func(c *Column, source int) {
+		in := insertColumn{c, source, fillOf(c), abi.Null()}
+		if value, ok := pins[c.Name]; ok {
+			in.fill, in.value = fillPin, value
 		}
-		k.sql.WriteString(" (" + k.quoted(target) + ")")
+		if source >= 0 || in.fill != fillNone {
+			list, columns = append(list, in), append(columns, c)
+		}
 	}
-	if len(conflict.Update) == 0 {
-		k.sql.WriteString(" DO NOTHING")
-		return nil
+	for i, c := range given {
+		add(c, i)
+	}
+	for i := range t.Columns {
+		if c := &t.Columns[i]; !slices.Contains(given, c) {
+			add(c, -1)
+		}
+	}
+	g, err := k.guardInsert(t, columns)
+	return list, g, err
+}
+
+// insertHead is an insert of columns, up to its rows.
+func insertHead(d dialect, t *Table, names []string) string {
+	return "INSERT INTO " + d.quote(t.Name) + " (" + strings.Join(names, ", ") + ") VALUES "
+}
+
+// conflict says what happens to a row whose unique key is taken.
+func (b *block) conflict() (string, error) {
+	st, conflict := b.st, b.q.Conflict
+	if conflict == nil {
+		return "", nil
+	}
+	if len(st.inserts) == 0 {
+		return "", invalidf("insert of a row without values takes no conflict")
+	}
+	target, err := b.written(conflict.Columns, abi.VerbSelect)
+	if err != nil {
+		return "", err
+	}
+	if len(target) > 0 && !st.table.unique(target) {
+		return "", invalidf("conflict: %s has no unique key of just the columns %s", st.table.Name, clip(strings.Join(conflict.Columns, ", ")))
+	}
+	if len(conflict.Update)+len(conflict.Add) == 0 {
+		return b.dialect.conflict(st.table, upsert{target: target, counted: b.counted()}), nil
 	}
 	if len(target) == 0 {
-		return invalidf("conflict with update needs columns: those of the unique key")
+		return "", invalidf("conflict with update needs columns: those of the unique key")
 	}
-	update, err := k.written(conflict.Update)
+	if err := b.access.check(st.table.Name, abi.VerbUpdate, ""); err != nil {
+		return "", err
+	}
+	names := slices.Concat(conflict.Update, conflict.Add)
+	all, err := b.written(names, abi.VerbUpdate)
+	if err == nil {
+		_, err = b.written(names, abi.VerbSelect) // databases ask it of columns whose new value is that of the row that was not inserted
+	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	for i := range k.st.inserts {
-		if c := k.st.inserts[i].column; c.Name == updatedAt && maintained(c) && !slices.Contains(update, c) {
-			update = append(update, c)
+	update, add := all[:len(conflict.Update)], all[len(conflict.Update):]
+	for i := range st.inserts {
+		if c := st.inserts[i].column; c.Name == updatedAt && maintained(c) && !slices.Contains(all, c) {
+			update = append(slices.Clip(update), c)
 		}
 	}
-	for i, c := range update {
-		if !slices.ContainsFunc(k.st.inserts, func(in insertColumn) bool { return in.column == c }) {
-			return invalidf("conflict updates %s, which is not among the fields", clip(c.Name))
+	for _, c := range slices.Concat(update, add) {
+		if !slices.ContainsFunc(st.inserts, func(in insertColumn) bool { return in.column == c }) {
+			return "", invalidf("conflict updates %s, which is not among the fields", clip(c.Name))
 		}
-		name := k.dialect.quote(c.Name)
-		k.sql.WriteString(word(i, " DO UPDATE SET ") + name + " = excluded." + name)
+		if slices.Contains(add, c) && !number(c) {
+			return "", invalidf("conflict adds to %s: the column is not a number", clip(c.Name))
+		}
 	}
-	k.touch(k.st.table.Name, abi.VerbUpdate)
-	return nil
+	b.touch(st.table.Name, abi.VerbUpdate)
+	// The new row has passed the guard. What is overwritten must not mix with what stays into a row that would not.
+	if _, err := b.guardUpdate(st.table, update, add); err != nil {
+		return "", err
+	}
+	mine, err := b.rows(&b.scope[0])
+	if b.access != nil && b.access.walled {
+		mine = "" // the database refuses the row, which says more than to leave it alone
+	}
+	return b.dialect.conflict(st.table, upsert{target, update, add, b.counted(), mine}), err
+}
+
+// counted is a column that may be read and overwritten with itself, for dialects that need one.
+func (b *block) counted() string {
+	t, of := b.st.table, b.access.of(b.st.table.Name)
+	for i := range t.Columns {
+		if c := &t.Columns[i]; !c.Generated && (len(of.Columns) == 0 || of.allows(abi.VerbUpdate, c.Name) && of.reads(c.Name)) {
+			return c.Name
+		}
+	}
+	return t.Columns[0].Name
 }
 
 func (k *compiler) quoted(columns []*Column) string {
@@ -139,79 +208,115 @@ func (k *compiler) quoted(columns []*Column) string {
 	return strings.Join(names, ", ")
 }
 
-func (k *compiler) updates() error {
-	if k.st.table.View {
-		return invalidf("%s is a view: write to its tables", clip(k.q.Table))
-	}
-	all := slices.Clone(k.q.Fields)
-	for i := range k.q.Increments {
-		all = append(all, k.q.Increments[i].Column)
-	}
-	columns, err := k.written(all)
-	if err != nil {
-		return err
-	}
-	if len(columns) == 0 {
-		return invalidf("update of %s has neither fields nor increments", clip(k.q.Table))
-	}
-	k.st.set, k.st.add = columns[:len(k.q.Fields)], columns[len(k.q.Fields):]
-	k.sql.WriteString("UPDATE " + k.tableSQL(k.scope[0]))
-	for i, c := range k.st.set {
-		k.sql.WriteString(word(i, " SET ") + k.dialect.quote(c.Name) + " = " + k.param(c, useWrite))
-	}
-	for i, c := range k.st.add {
-		if c.Type != TypeInt && c.Type != TypeFloat && c.Type != TypeDecimal && c.Type != TypeAny {
-			return invalidf("increment of %s: the column is not a number", clip(c.Name))
-		}
-		name := k.dialect.quote(c.Name)
-		k.sql.WriteString(word(i+len(k.st.set), " SET ") + name + " = " + k.dialect.add(name, k.param(c, useDelta), c))
-	}
-	if c, ok := k.st.table.Column(updatedAt); ok && maintained(c) && !slices.Contains(columns, c) {
-		k.sql.WriteString(", " + k.dialect.quote(c.Name) + " = " + k.param(c, useWrite))
-		k.st.inserts = []insertColumn{{c, -1, fillNow}}
-	}
-	return k.condition()
+// number says whether a column can be added to.
+func number(c *Column) bool {
+	return c.Type == TypeInt || c.Type == TypeFloat || c.Type == TypeDecimal || c.Type == TypeAny
 }
 
-func (k *compiler) deletes() error {
-	if k.st.table.View {
-		return invalidf("%s is a view: write to its tables", clip(k.q.Table))
+func (b *block) updates() (string, error) {
+	st, q := b.st, b.q
+	if st.table.View {
+		return "", invalidf("%s is a view: write to its tables", clip(q.Table))
 	}
-	k.sql.WriteString("DELETE FROM " + k.tableSQL(k.scope[0]))
-	return k.condition()
+	all := slices.Clone(q.Fields)
+	for i := range q.Increments {
+		all = append(all, q.Increments[i].Column)
+	}
+	columns, err := b.written(all, abi.VerbUpdate)
+	if err == nil {
+		_, err = b.written(all[len(q.Fields):], abi.VerbSelect) // what is added to is read
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(columns) == 0 {
+		return "", invalidf("update of %s has neither fields nor increments", clip(q.Table))
+	}
+	st.set, st.add = columns[:len(q.Fields)], columns[len(q.Fields):]
+	if st.guard, err = b.guardUpdate(st.table, st.set, st.add); err != nil {
+		return "", err
+	}
+	var sets []string
+	set := func(c *Column, value string) { sets = append(sets, b.dialect.quote(c.Name)+" = "+value) }
+	for i, c := range st.set {
+		set(c, b.param(param{column: c, use: useWrite, list: listSet, sub: -1, item: uint16(i)}))
+	}
+	for i, c := range st.add {
+		if !number(c) {
+			return "", invalidf("increment of %s: the column is not a number", clip(c.Name))
+		}
+		delta := b.param(param{column: c, use: useDelta, list: listDelta, sub: -1, item: uint16(i)})
+		set(c, b.dialect.add(b.dialect.quote(c.Name), delta, c))
+	}
+	if c, ok := st.table.Column(updatedAt); ok && maintained(c) && !slices.Contains(columns, c) {
+		set(c, b.param(param{column: c, use: useWrite, list: listNow, sub: -1}))
+	}
+	condition, err := b.condition()
+	return "UPDATE " + b.tableSQL(b.scope[0]) + " SET " + strings.Join(sets, ", ") + condition, err
+}
+
+func (b *block) deletes() (string, error) {
+	st, q := b.st, b.q
+	if st.table.View {
+		return "", invalidf("%s is a view: write to its tables", clip(q.Table))
+	}
+	if q.Truncate {
+		if len(q.Where)+len(q.Returning) > 0 || q.As != "" {
+			return "", invalidf("truncate of %s takes no condition, no alias and no returning", clip(q.Table))
+		}
+		mine, err := b.rows(&b.scope[0])
+		if mine != "" {
+			return b.dialect.truncate(st.table.Name) + " WHERE " + mine, err
+		}
+		st.empties = len(b.access.of(st.table.Name).Where) == 0
+		return b.dialect.truncate(st.table.Name), err
+	}
+	condition, err := b.condition()
+	return b.dialect.deleteFrom(st.table.Name, b.scope[0].alias) + condition, err
 }
 
 // condition ends an update or delete.
-func (k *compiler) condition() error {
-	if len(k.q.Where) == 0 {
-		return invalidf("%s of %s without a condition would reach every row: add one, or And of zero conditions to mean every row", k.q.Verb, clip(k.q.Table))
+func (b *block) condition() (string, error) {
+	if len(b.q.Where) == 0 {
+		return "", invalidf("%s of %s without a condition would reach every row: add one, or And of zero conditions to mean every row", b.q.Verb, clip(b.q.Table))
 	}
-	if err := k.clause(" WHERE ", k.q.Where, false); err != nil {
-		return err
+	if _, err := b.confine(0, ""); err != nil {
+		return "", err
 	}
-	return k.returning()
+	where, err := b.where()
+	if err != nil {
+		return "", err
+	}
+	returning, err := b.returning()
+	return where + returning, err
 }
 
-func (k *compiler) returning() error {
-	if len(k.q.Returning) == 0 {
-		return nil
+func (b *block) returning() (string, error) {
+	if len(b.q.Returning) == 0 {
+		return "", nil
 	}
-	var names []string
-	var columns []*Column
-	for _, name := range k.q.Returning {
+	st := b.st
+	if !b.dialect.returns(b.q.Verb) {
+		return "", failf(abi.ErrnoUnsupported, "%s returns no rows on this database: read them in the same transaction", b.q.Verb)
+	}
+	if err := b.access.check(st.table.Name, abi.VerbSelect, ""); err != nil {
+		return "", err
+	}
+	shown := b.scope[0].table
+	for _, name := range b.q.Returning {
 		if name == "*" {
-			for i := range k.st.table.Columns {
-				names, columns = append(names, k.st.table.Columns[i].Name), append(columns, &k.st.table.Columns[i])
+			for i := range shown.Columns {
+				b.names, b.out = append(b.names, shown.Columns[i].Name), append(b.out, &shown.Columns[i])
 			}
 			continue
 		}
-		column, err := k.bare(name)
-		if err != nil {
-			return err
+		column, ok := shown.Column(b.bare(name))
+		if !ok {
+			return "", b.noColumn(b.scope[0], b.bare(name))
 		}
-		names, columns = append(names, column.Name), append(columns, column)
+		b.names, b.out = append(b.names, column.Name), append(b.out, column)
 	}
-	k.sql.WriteString(" RETURNING " + k.quoted(columns))
-	k.touch(k.st.table.Name, abi.VerbSelect)
-	return k.returns(names, columns)
+	b.touch(st.table.Name, abi.VerbSelect)
+	st.returns(b.names, b.out)
+	return " RETURNING " + b.quoted(b.out), unique(b.names)
 }

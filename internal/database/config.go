@@ -11,9 +11,6 @@ import (
 	"github.com/odac-run/odachost/abi"
 )
 
-// ErrUnsupported is what Open returns, wrapped, for a kind of database that this version does not have.
-var ErrUnsupported = abi.NewError(abi.ErrnoUnsupported, "database: not supported by this version")
-
 // Config says where a database is. The keys are those of the reference implementation and url.
 type Config struct {
 	// Type is sqlite (the default), postgres or mysql. Empty with a URL: by the URL's scheme.
@@ -28,14 +25,33 @@ type Config struct {
 	User     string `koanf:"user"`
 	Password string `koanf:"password"`
 	Database string `koanf:"database"`
+	// Schema is the schema of PostgreSQL whose tables these are. Default public. It must exist.
+	Schema string `koanf:"schema"`
 
-	// ConnectionLimit is the most connections that read at a time. 0 is twice the CPUs, at least 4. SQLite has one more that writes.
+	// TLS says how the connection to a server is protected: verify (encrypted, the server proves its name), require (encrypted only)
+	// or disable. Empty is disable for this machine and verify for every other, or what the URL says (sslmode, tls).
+	TLS string `koanf:"tls"`
+	// TLSCA is a file of the certificates (PEM) that may sign the server's; empty is the system's. TLSCert and TLSKey are this client's own.
+	TLSCA   string `koanf:"tlsCa"`
+	TLSCert string `koanf:"tlsCert"`
+	TLSKey  string `koanf:"tlsKey"`
+
+	// ConnectionLimit is the most connections at a time. 0 is twice the CPUs, at least 4. SQLite has one more that writes.
 	ConnectionLimit int `koanf:"connectionLimit"`
 	// BusyTimeout is the longest wait for a connection and for a file lock of another process. 0 is 5 s, -1 does not wait.
 	BusyTimeout time.Duration `koanf:"busyTimeout"`
+	// StatementTimeout is the longest run of one statement on a server, whatever the deadline of its call. 0 is 30 s, -1 is none. SQLite
+	// knows the call's deadline only.
+	StatementTimeout time.Duration `koanf:"statementTimeout"`
+	// MaxSizeBytes is how large what one tenant has here may grow, tables and indexes. 0 is no limit, the least is 64 KiB. On SQLite it is the file, exactly; its log
+	// comes on top. On a server the host looks every few seconds, see package host.
+	MaxSizeBytes int64 `koanf:"maxSize"`
 	// Logger gets what guests must not see: the driver's words behind an unavailable or internal error. nil discards.
 	Logger *slog.Logger `koanf:"-"`
 }
+
+// minSize is the least that a database is limited to, in bytes.
+const minSize = 64 << 10
 
 const (
 	typeSQLite   = "sqlite"
@@ -59,16 +75,19 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("database: type %q: use sqlite, postgres or mysql", c.Type)
 	}
 	c.Type = kind
-	if kind != typeSQLite {
-		return c, fmt.Errorf("%w: type %s comes with a later version: use sqlite with a filename", ErrUnsupported, kind)
+	check := c.checkServer
+	if kind == typeSQLite {
+		check = c.checkFile
 	}
+	err := check()
 	switch {
-	case c.Filename == "":
-		return c, fmt.Errorf("database: type sqlite needs filename, the path of the database file")
-	case strings.Contains(c.Filename, ":memory:"), strings.ContainsRune(c.Filename, 0):
-		return c, fmt.Errorf("database: filename %q is not a file: readers and the writer share one, so give it a path", c.Filename)
+	case err != nil:
+		return c, err
 	case c.ConnectionLimit < 0 || c.ConnectionLimit > 1000:
 		return c, fmt.Errorf("database: connectionLimit is %d: use 1 to 1000, or 0 for the default", c.ConnectionLimit)
+	}
+	if c.MaxSizeBytes < 0 || c.MaxSizeBytes > 0 && c.MaxSizeBytes < minSize {
+		return c, fmt.Errorf("database: maxSize is %d bytes: use at least %d, or 0 for no limit", c.MaxSizeBytes, minSize)
 	}
 	if c.ConnectionLimit == 0 {
 		c.ConnectionLimit = max(4, 2*runtime.GOMAXPROCS(0))
@@ -79,13 +98,29 @@ func (c Config) withDefaults() (Config, error) {
 	case c.BusyTimeout < 0:
 		c.BusyTimeout = 0
 	}
+	switch {
+	case c.StatementTimeout == 0:
+		c.StatementTimeout = 30 * time.Second
+	case c.StatementTimeout < 0:
+		c.StatementTimeout = 0
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
 }
 
-// readURL spreads URL over the other keys.
+func (c *Config) checkFile() error {
+	switch {
+	case c.Filename == "":
+		return fmt.Errorf("database: type sqlite needs filename, the path of the database file")
+	case strings.Contains(c.Filename, ":memory:"), strings.ContainsRune(c.Filename, 0):
+		return fmt.Errorf("database: filename %q is not a file: readers and the writer share one, so give it a path", c.Filename)
+	}
+	return nil
+}
+
+// readURL spreads URL over the other keys. What a key says stands.
 func (c *Config) readURL() error {
 	if c.URL == "" {
 		return nil
@@ -102,14 +137,15 @@ func (c *Config) readURL() error {
 		return fmt.Errorf("database: type is %s but url says %s: give one of them", c.Type, u.Scheme)
 	}
 	c.Type = kind
-	if kind == typeSQLite {
-		c.Filename = u.Opaque
-		if u.Opaque == "" {
-			c.Filename = u.Host + u.Path
-		}
-		if path, err := url.PathUnescape(c.Filename); err == nil {
-			c.Filename = path
-		}
+	if kind != typeSQLite {
+		return c.readServerURL(u)
+	}
+	c.Filename = u.Opaque
+	if u.Opaque == "" {
+		c.Filename = u.Host + u.Path
+	}
+	if path, err := url.PathUnescape(c.Filename); err == nil {
+		c.Filename = path
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ func (c *Column) accept(v abi.Value, u use) (abi.Value, error) {
 		}
 		return v, nil
 	}
+	if out, ok := c.extended(v); ok {
+		return out, nil
+	}
 	switch c.Type {
 	case TypeBool:
 		return c.toBool(v)
@@ -46,6 +49,11 @@ func (c *Column) accept(v abi.Value, u use) (abi.Value, error) {
 		return c.toClock(v)
 	case TypeJSON:
 		return c.toJSON(v, u)
+	case TypeArray:
+		if (v.Kind() == abi.KindJSON || v.Kind() == abi.KindText) && isArray(v.AsText()) {
+			return abi.JSON(v.AsText()), nil
+		}
+		return v, c.refuse(v, "use a JSON array")
 	}
 	return c.toAny(v, u)
 }
@@ -129,6 +137,12 @@ func (c *Column) toDecimal(v abi.Value, u use) (abi.Value, error) {
 	text, ok := decimalText(v)
 	if !ok {
 		return v, c.refuse(v, "use a decimal, an integer or a finite float")
+	}
+	if c.Scale < 0 {
+		if _, _, _, ok := splitDecimal(text); !ok {
+			return v, c.refuse(v, "a decimal is digits with at most one point, and no exponent")
+		}
+		return abi.Decimal(strings.TrimPrefix(text, "+")), nil
 	}
 	if canonicalDecimal(text, c.Scale) && (u != useWrite || c.Precision == 0 || len(text) <= c.Precision) {
 		return abi.Decimal(text), nil

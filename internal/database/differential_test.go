@@ -173,8 +173,9 @@ func randomConds(r *rand.Rand) []abi.Cond {
 }
 
 // Conditions mean what an evaluation in memory says, with SQL's three truth values.
-func TestConditionsDifferential(t *testing.T) {
-	db := newDB(t)
+func TestConditionsDifferential(t *testing.T) { onEngines(t, testConditionsDifferential) }
+
+func testConditionsDifferential(t *testing.T, db *DB) {
 	r := rand.New(rand.NewPCG(1, 2))
 	letters := []string{"a", "b", "ab", "B", "a_b", "a%b", "axb"}
 	var rows []map[string]abi.Value

@@ -37,7 +37,8 @@ func ended(ctx context.Context) error {
 }
 
 var (
-	errClosed   = failf(abi.ErrnoClosed, "the database is closed")
-	errTxClosed = failf(abi.ErrnoClosed, "the transaction is over: begin a new one")
-	errTxLost   = failf(abi.ErrnoClosed, "the transaction was rolled back by an error or the end of its call: begin a new one")
+	errClosed       = failf(abi.ErrnoClosed, "the database is closed")
+	errTxClosed     = failf(abi.ErrnoClosed, "the transaction is over: begin a new one")
+	errCursorClosed = failf(abi.ErrnoClosed, "the cursor is closed: open a new one")
+	errTxLost       = failf(abi.ErrnoClosed, "the transaction was rolled back by an error or the end of its call: begin a new one")
 )

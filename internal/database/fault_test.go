@@ -26,7 +26,7 @@ func childWriter(args []string) int {
 			return 1
 		}
 		fmt.Println(i)
-		tx, err := db.Begin(context.Background(), false)
+		tx, err := db.Begin(context.Background(), TxOptions{})
 		if err != nil {
 			return 1
 		}

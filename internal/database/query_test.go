@@ -36,8 +36,9 @@ func seed(t testing.TB, db *DB) {
 	}
 }
 
-func TestSelect(t *testing.T) {
-	db := newDB(t)
+func TestSelect(t *testing.T) { onEngines(t, testSelect) }
+
+func testSelect(t *testing.T, db *DB) {
 	seed(t, db)
 	for _, c := range []struct {
 		name string
@@ -133,8 +134,9 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-func TestInvalid(t *testing.T) {
-	db := newDB(t)
+func TestInvalid(t *testing.T) { onEngines(t, testInvalid) }
+
+func testInvalid(t *testing.T, db *DB) {
 	seed(t, db)
 	deep := where(cond(abi.CondEq, "id", 1))
 	for range 100 {
@@ -209,8 +211,9 @@ func TestInvalid(t *testing.T) {
 }
 
 // Long lists must not meet SQLite's own limit of depth.
-func TestWideConditions(t *testing.T) {
-	db := newDB(t)
+func TestWideConditions(t *testing.T) { onEngines(t, testWideConditions) }
+
+func testWideConditions(t *testing.T, db *DB) {
 	seed(t, db)
 	var conds []abi.Cond
 	for i := range 4000 {
@@ -227,7 +230,7 @@ func TestWideConditions(t *testing.T) {
 	}
 	must(t, db, &abi.Query{Table: "posts", Where: nested})
 	in := &abi.Query{Table: "posts", Columns: []abi.Column{{Func: "count"}}, Where: []abi.Cond{{Op: abi.CondIn, Column: "id"}}}
-	for i := range 32766 {
+	for i := range db.engine.dialect().maxParams() {
 		in.Where[0].Values = append(in.Where[0].Values, abi.Text(fmt.Sprintf("p%d", i)))
 	}
 	if got := table(must(t, db, in)); got != "count\n6" {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/odac-run/odachost/abi"
 )
 
 // sqlite is the engine over one file: a connection that writes and several that read, each with a memory of its own.
@@ -23,9 +25,10 @@ type sqlite struct {
 	cfg      Config
 	path     string
 	number   string // of the version
-	writer   queue
-	readers  queue
+	writer   *queue
+	readers  *queue
 	reopened atomic.Uint64
+	full     atomic.Bool // a write was refused because of cfg.MaxSizeBytes, and none was made since
 
 	std     func() (*sql.DB, error)
 	stdOpen atomic.Pointer[sql.DB]
@@ -41,21 +44,21 @@ func openSQLite(ctx context.Context, cfg Config) (*sqlite, error) {
 	}
 	e := &sqlite{cfg: cfg, path: path, writer: newQueue(1), readers: newQueue(cfg.ConnectionLimit)}
 	e.std = sync.OnceValues(e.openStd)
+	for range cfg.ConnectionLimit {
+		e.readers.give(&sqliteConn{engine: e, queue: e.readers}) // opened by its first user
+	}
 	if err := createFile(path); err != nil {
 		return nil, err
 	}
-	w := &sqliteConn{engine: e, queue: &e.writer, write: true}
+	w := &sqliteConn{engine: e, queue: e.writer, write: true}
 	if err := w.open(ctx); err != nil {
 		return nil, e.openError(err)
 	}
-	e.writer.free <- w
+	e.writer.give(w)
 	e.number, err = w.text("SELECT sqlite_version()")
 	if err != nil {
 		_ = e.close() // the first error says what is wrong
 		return nil, e.openError(err)
-	}
-	for range cfg.ConnectionLimit {
-		e.readers.free <- &sqliteConn{engine: e, queue: &e.readers} // opened by its first user
 	}
 	return e, nil
 }
@@ -99,9 +102,9 @@ func (e *sqlite) acquire(ctx context.Context, write bool) (session, error) {
 }
 
 func (e *sqlite) take(ctx context.Context, write bool) (*sqliteConn, error) {
-	q := &e.readers
+	q := e.readers
 	if write {
-		q = &e.writer
+		q = e.writer
 	}
 	c, err := q.take(ctx, e.cfg.BusyTimeout)
 	if err != nil {
@@ -136,8 +139,8 @@ func (e *sqlite) checkpoint(ctx context.Context) (err error) {
 }
 
 func (e *sqlite) stat(s *Stat) {
-	s.Readers, s.ReadersInUse = cap(e.readers.free), cap(e.readers.free)-len(e.readers.free)
-	s.WriterInUse = len(e.writer.free) == 0
+	s.Readers, s.ReadersInUse = e.readers.size, e.readers.inUse()
+	s.WriterInUse = e.writer.inUse() > 0
 	s.Waiting = int(e.readers.waiting.Load() + e.writer.waiting.Load())
 	s.Reopened = e.reopened.Load()
 	if fi, err := os.Stat(e.path + "-wal"); err == nil {
@@ -146,6 +149,10 @@ func (e *sqlite) stat(s *Stat) {
 	if fi, err := os.Stat(e.path); err == nil {
 		s.DatabaseBytes = fi.Size()
 	}
+}
+
+func (e *sqlite) as(Config) (engine, error) {
+	return nil, abi.NewError(abi.ErrnoUnsupported, "database: sqlite has no users")
 }
 
 func (e *sqlite) sql() (*sql.DB, error) { return e.std() }
@@ -171,9 +178,9 @@ func (e *sqlite) close() error {
 	if db := e.stdOpen.Load(); db != nil {
 		errs = append(errs, db.Close())
 	}
-	for range cap(e.readers.free) {
-		errs = append(errs, (<-e.readers.free).close())
+	for range e.readers.size {
+		errs = append(errs, e.readers.last().close())
 	}
-	errs = append(errs, (<-e.writer.free).close()) // last: it checkpoints and removes the log
+	errs = append(errs, e.writer.last().close()) // last: it checkpoints and removes the log
 	return errors.Join(errs...)
 }

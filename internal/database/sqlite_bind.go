@@ -10,128 +10,13 @@ import (
 	"github.com/odac-run/odachost/abi"
 )
 
-// bind checks v and binds it as the next parameter. It returns the value as it is stored.
-func (r *run) bind(v abi.Value) (abi.Value, error) {
-	if r.param >= len(r.st.params) {
-		return v, failf(abi.ErrnoInternal, "the statement on %s has fewer parameters than values", r.st.table.Name)
-	}
-	p := &r.st.params[r.param]
-	r.param++
-	v, err := p.column.accept(v, p.use)
-	if err != nil {
-		return v, err
-	}
+// bind implements binder.
+func (r *run) bind(p *param, n int, v abi.Value) error {
 	r.bound += len(v.AsText())
-	return v, r.fail(bindValue(r.stmt.Stmt, r.param, p.column.Type, p.use, v))
+	return r.fail(bindValue(r.stmt.Stmt, n, p.column.Type, p.use, v))
 }
 
-func (r *run) bindAll(values abi.Values) error {
-	for _, v := range values {
-		if _, err := r.bind(v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bindConds binds the values of conditions, in their order. Null is part of the statement's text.
-func (r *run) bindConds(conds []abi.Cond) error {
-	for i := range conds {
-		for _, v := range conds[i].Values {
-			if v.IsNull() {
-				continue
-			}
-			if _, err := r.bind(v); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (r *run) bindSelect() error {
-	for i := range r.q.Joins {
-		if err := r.bindConds(r.q.Joins[i].On); err != nil {
-			return err
-		}
-	}
-	if err := r.bindConds(r.q.Where); err != nil {
-		return err
-	}
-	if err := r.bindConds(r.q.Having); err != nil {
-		return err
-	}
-	if r.q.Limit < 0 || r.q.Offset < 0 {
-		return invalidf("limit %d and offset %d: neither is below 0", r.q.Limit, r.q.Offset)
-	}
-	if r.q.Limit == 0 && r.q.Offset == 0 {
-		return nil
-	}
-	limit := r.q.Limit
-	if limit == 0 {
-		limit = -1 // SQLite's word for none
-	}
-	if _, err := r.bind(abi.Int(limit)); err != nil || r.q.Offset == 0 {
-		return err
-	}
-	_, err := r.bind(abi.Int(r.q.Offset))
-	return err
-}
-
-// bindChange binds an update or a delete.
-func (r *run) bindChange() error {
-	if r.st.verb == abi.VerbUpdate {
-		row := abi.Values(nil)
-		if len(r.q.Rows) == 1 {
-			row = r.q.Rows[0]
-		}
-		if len(r.q.Rows) > 1 || len(row) != len(r.st.set) {
-			return invalidf("update of %s needs one row with %s", r.st.table.Name, plural(len(r.st.set), "value"))
-		}
-		if err := r.bindAll(row); err != nil {
-			return err
-		}
-		for i := range r.q.Increments {
-			d := &r.q.Increments[i]
-			if d.By.IsNull() {
-				return invalidf("increment of %s by null", clip(d.Column))
-			}
-			if _, err := r.bind(d.By); err != nil {
-				return err
-			}
-		}
-		for range r.st.inserts { // updated_at
-			if _, err := r.bind(abi.Time(time.Now())); err != nil {
-				return err
-			}
-		}
-	}
-	return r.bindConds(r.q.Where)
-}
-
-// bindRow binds the i-th row of an insert and returns its primary key as stored, null if the database makes it.
-func (r *run) bindRow(i int, row abi.Values, now time.Time) (key abi.Value, err error) {
-	if len(row) != len(r.q.Fields) {
-		return key, invalidf("row %d for %s has %s for %s", i, r.st.table.Name, plural(len(row), "value"), plural(len(r.q.Fields), "field"))
-	}
-	for j := range r.st.inserts {
-		in := &r.st.inserts[j]
-		v := abi.Null()
-		if in.source >= 0 {
-			v = row[in.source]
-		}
-		if v.IsNull() && in.fill != fillNone {
-			v = filled(in.column, in.fill, now)
-		}
-		if v, err = r.bind(v); err != nil {
-			return key, err
-		}
-		if in.column == r.st.key {
-			key = v
-		}
-	}
-	return key, nil
-}
+func (r *run) bindAll() error { return bindAll(r, r.st, r.q, &r.now) }
 
 // bindValue binds a value that its column has accepted. A NaN becomes null: SQLite has none.
 func bindValue(st *sqlite3.Stmt, param int, typ Type, u use, v abi.Value) error {

@@ -30,6 +30,10 @@ type sqliteConn struct {
 	trusted bool
 	// record sees what a statement reaches for while it is prepared; nil otherwise.
 	record func(action sqlite3.AuthorizerActionCode, table string)
+	// walls are of the statement prepared last.
+	walls map[string]*wall
+	// raw is set while text of a plugin's is prepared and run.
+	raw *rawScope
 }
 
 type prepared struct {
@@ -37,20 +41,31 @@ type prepared struct {
 	used uint64
 }
 
+type limit struct {
+	category sqlite3.LimitCategory
+	value    int
+}
+
 // limits are SQLite's, lowered: at least as tight as a statement of ours can need.
-var limits = map[sqlite3.LimitCategory]int{
-	sqlite3.LIMIT_LENGTH:              abi.MaxMessageBytes,
-	sqlite3.LIMIT_SQL_LENGTH:          1 << 20,
-	sqlite3.LIMIT_COLUMN:              2000,
-	sqlite3.LIMIT_EXPR_DEPTH:          200,
-	sqlite3.LIMIT_COMPOUND_SELECT:     8,
-	sqlite3.LIMIT_VDBE_OP:             1 << 20,
-	sqlite3.LIMIT_FUNCTION_ARG:        16,
-	sqlite3.LIMIT_ATTACHED:            0,
-	sqlite3.LIMIT_LIKE_PATTERN_LENGTH: maxPattern,
-	sqlite3.LIMIT_VARIABLE_NUMBER:     32766,
-	sqlite3.LIMIT_TRIGGER_DEPTH:       100,
-	sqlite3.LIMIT_WORKER_THREADS:      0,
+var limits = []limit{
+	{sqlite3.LIMIT_LENGTH, abi.MaxMessageBytes},
+	{sqlite3.LIMIT_SQL_LENGTH, 1 << 20},
+	{sqlite3.LIMIT_COLUMN, 2000},
+	{sqlite3.LIMIT_EXPR_DEPTH, 200},
+	{sqlite3.LIMIT_COMPOUND_SELECT, 8},
+	{sqlite3.LIMIT_VDBE_OP, 1 << 20},
+	{sqlite3.LIMIT_FUNCTION_ARG, 16},
+	{sqlite3.LIMIT_ATTACHED, 0},
+	{sqlite3.LIMIT_LIKE_PATTERN_LENGTH, maxPattern},
+	{sqlite3.LIMIT_VARIABLE_NUMBER, 32766},
+	{sqlite3.LIMIT_TRIGGER_DEPTH, 100},
+	{sqlite3.LIMIT_WORKER_THREADS, 0},
+}
+
+func (c *sqliteConn) limit(list []limit) {
+	for _, l := range list {
+		c.db.Limit(l.category, l.value)
+	}
 }
 
 // open connects and sets everything that a connection of ours has.
@@ -82,11 +97,15 @@ func (c *sqliteConn) open(ctx context.Context) (err error) {
 	if err := db.Exec(c.pragmas()); err != nil {
 		return err
 	}
-	return errors.Join(register(db), defend(db), db.SetAuthorizer(c.authorize))
+	if err := limitPages(db, c.engine.cfg); err != nil {
+		return err
+	}
+	c.limit(limits)
+	return errors.Join(register(db), registerText(db), defend(db), db.SetAuthorizer(c.authorize))
 }
 
 func (c *sqliteConn) pragmas() string {
-	p := "PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-4000;"
+	p := "PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-4000; PRAGMA temp_store=MEMORY;"
 	if c.write {
 		return p + "PRAGMA journal_size_limit=67108864;"
 	}
@@ -115,9 +134,6 @@ func defend(db *sqlite3.Conn) error {
 			return errors.Join(fmt.Errorf("database option %d cannot be set to %t", op, on), err)
 		}
 	}
-	for category, value := range limits {
-		db.Limit(category, value)
-	}
 	return nil
 }
 
@@ -129,22 +145,33 @@ func prepareStd(db *sqlite3.Conn, cfg Config) error {
 	if err := db.Exec("PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL"); err != nil {
 		return err
 	}
+	if err := limitPages(db, cfg); err != nil {
+		return err
+	}
 	return register(db)
 }
 
 // authorize is asked while a statement is prepared. A query gets rows of tables, and nothing else: no schema, no pragma, no
 // other file, no reserved table. Not through a view either: SQLite tells a view here as it tells a WITH of the query's own. Tables that
 // a migration has set aside can be reached by the foreign keys that they still have.
-func (c *sqliteConn) authorize(action sqlite3.AuthorizerActionCode, name, _, _, _ string) sqlite3.AuthorizerReturnCode {
+func (c *sqliteConn) authorize(action sqlite3.AuthorizerActionCode, name, second, _, inner string) sqlite3.AuthorizerReturnCode {
 	if c.record != nil {
 		c.record(action, name)
 	}
 	if c.trusted {
 		return sqlite3.AUTH_OK
 	}
+	if c.raw != nil {
+		return c.raw.authorize(action, name, second, inner)
+	}
 	switch action {
 	case sqlite3.AUTH_READ, sqlite3.AUTH_INSERT, sqlite3.AUTH_UPDATE, sqlite3.AUTH_DELETE:
 		if reserved(name) && !strings.HasPrefix(name, "_odac_trash_") {
+			return sqlite3.AUTH_DENY
+		}
+		// What a trigger does is not the statement's.
+		if w := c.walls[name]; w != nil && inner == "" && second != "" &&
+			(action == sqlite3.AUTH_READ && !w.read[second] || action == sqlite3.AUTH_UPDATE && !w.update[second]) {
 			return sqlite3.AUTH_DENY
 		}
 		return sqlite3.AUTH_OK
@@ -203,11 +230,12 @@ func (c *sqliteConn) release() {
 	if c.db != nil && !c.broken && c.inTx() {
 		c.rollback()
 	}
-	c.queue.free <- c
+	c.queue.give(c)
 }
 
 // prepare returns the statement, ready to be bound.
 func (c *sqliteConn) prepare(st *statement) (*prepared, error) {
+	c.walls = st.walls
 	c.clock++
 	if p, ok := c.prepared[st]; ok {
 		p.used = c.clock
@@ -240,7 +268,10 @@ func (c *sqliteConn) own(sql string) (*sqlite3.Stmt, error) {
 	if st, ok := c.fixed[sql]; ok {
 		return st, nil
 	}
+	raw := c.raw
+	c.raw = nil // a transaction around a plugin's text is ours
 	st, _, err := c.db.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT)
+	c.raw = raw
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +303,8 @@ func (c *sqliteConn) text(sql string) (string, error) {
 
 func (c *sqliteConn) inTx() bool { return c.db != nil && !c.db.GetAutocommit() }
 
-func (c *sqliteConn) begin(ctx context.Context) (err error) {
+// begin gives more than any isolation level asks for: who writes is alone, who reads sees one moment.
+func (c *sqliteConn) begin(ctx context.Context, _ TxOptions) (err error) {
 	defer c.guard(&err)
 	c.db.SetInterrupt(ctx)
 	sql := "BEGIN"
@@ -306,7 +338,7 @@ func (c *sqliteConn) rollback() {
 // atomically runs what consists of several statements as one: in a transaction, or in a savepoint of the one that is open.
 func (c *sqliteConn) atomically(ctx context.Context, run func() error) error {
 	if !c.inTx() {
-		if err := c.begin(ctx); err != nil {
+		if err := c.begin(ctx, TxOptions{}); err != nil {
 			return err
 		}
 		err := run()
@@ -335,6 +367,23 @@ func (c *sqliteConn) atomically(ctx context.Context, run func() error) error {
 		}
 	}
 	return err
+}
+
+// savepoints are the statements of a savepoint, in the order of savepointOp.
+var savepoints = [...][]string{{"SAVEPOINT odac_%d"}, {"RELEASE odac_%d"}, {"ROLLBACK TO odac_%d", "RELEASE odac_%d"}}
+
+func (c *sqliteConn) savepoint(ctx context.Context, op savepointOp, n int) (err error) {
+	defer c.guard(&err)
+	c.db.SetInterrupt(ctx)
+	if op != savepointSet {
+		c.db.SetInterrupt(context.Background()) // once begun it is done
+	}
+	for _, sql := range savepoints[op] {
+		if err := c.exec(fmt.Sprintf(sql, n)); err != nil {
+			return c.fail(ctx, err, "the transaction")
+		}
+	}
+	return nil
 }
 
 // bindArgs binds strings and int64s of a statement of the program's own.

@@ -2,7 +2,8 @@ package database
 
 import (
 	"strconv"
-	"strings"
+
+	"github.com/odac-run/odachost/abi"
 )
 
 // Names of the collation and functions that every connection of ours has.
@@ -12,18 +13,15 @@ const (
 	decimalSum   = "odac_decimal_sum"
 	decimalAvg   = "odac_decimal_avg"
 	integerAdd   = "odac_integer_add"
+	rowPermit    = "odac_row_permit"
 )
 
 // avgDigits is by how many digits the average of decimals is longer than its column.
 const avgDigits = 6
 
-type sqliteDialect struct{}
+type sqliteDialect struct{ standard }
 
-func (sqliteDialect) quote(name string) string {
-	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-}
-
-func (sqliteDialect) param(int) string { return "?" }
+func (sqliteDialect) param(int, *Column, use) string { return "?" }
 
 // maxParams is SQLITE_MAX_VARIABLE_NUMBER.
 func (sqliteDialect) maxParams() int { return 32766 }
@@ -63,3 +61,36 @@ func (sqliteDialect) add(expr, param string, c *Column) string {
 }
 
 func (sqliteDialect) like(expr, param string) string { return expr + " LIKE " + param + ` ESCAPE '\'` }
+
+func (sqliteDialect) limit(limit, offset string) string {
+	switch {
+	case offset == "" && limit == "":
+		return ""
+	case offset == "":
+		return " LIMIT " + limit
+	case limit == "":
+		limit = "-1"
+	}
+	return " LIMIT " + limit + " OFFSET " + offset
+}
+
+// lock needs no words: a transaction that writes has the whole file to itself.
+func (sqliteDialect) lock(abi.Lock, abi.Wait) string { return "" }
+
+func (d sqliteDialect) conflict(t *Table, u upsert) string {
+	sql := onConflict(d, t, u)
+	if u.mine != "" {
+		sql += " WHERE " + rowPermit + "(" + u.mine + ")"
+	}
+	return sql
+}
+
+// hidden is not needed: SQLite tells the row id.
+func (sqliteDialect) hidden(*statement, *abi.Query) string { return "" }
+
+func (d sqliteDialect) order(expr string, c *Column, desc, _ bool) string {
+	if desc {
+		return d.sortable(expr, c) + " DESC"
+	}
+	return d.sortable(expr, c)
+}

@@ -70,6 +70,9 @@ var replaced = []sqlite3.ErrorCode{sqlite3.IOERR, sqlite3.CORRUPT, sqlite3.NOTAD
 // errNumber is returned by our SQL functions for a sum that its column cannot hold.
 var errNumber = fmt.Errorf("%w: number out of range", sqlite3.CONSTRAINT_FUNCTION)
 
+// errRow is returned by our SQL function for a row that a policy does not allow.
+var errRow = fmt.Errorf("%w: row out of the policy", sqlite3.AUTH_USER)
+
 // sqliteError maps a driver error, or a context's end, to an *abi.Error. table is what the statement was on. It is total: no driver's word
 // but table, column and index names comes through.
 func sqliteError(ctx context.Context, err error, table string) error {
@@ -105,8 +108,12 @@ func sqliteError(ctx context.Context, err error, table string) error {
 	case code == sqlite3.CONSTRAINT && extended == sqlite3.CONSTRAINT_FUNCTION,
 		code == sqlite3.ERROR && strings.Contains(words, "integer overflow"):
 		return invalidf("a number in %s is out of range for its column", table)
+	case extended == sqlite3.AUTH_USER:
+		return failf(abi.ErrnoDenied, "a row of %s with that key is out of the policy", table)
 	case code == sqlite3.CONSTRAINT:
 		return conflict(extended, words, table)
+	case code == sqlite3.ERROR && (strings.Contains(words, "too large (maximum depth") || strings.Contains(words, "too many ") || strings.Contains(words, "overflow")):
+		return invalidf("the query on %s is too deep or too long for the database: make it simpler", table)
 	case code == sqlite3.ERROR && (strings.Contains(words, "no such ") || strings.Contains(words, "has no column")):
 		return failf(abi.ErrnoRetry, "the tables of the query on %s changed meanwhile: run it again", table)
 	case extended == sqlite3.BUSY_SNAPSHOT:
@@ -151,6 +158,9 @@ func conflict(code sqlite3.ExtendedErrorCode, words, table string) error {
 func (c *sqliteConn) fail(ctx context.Context, err error, table string) error {
 	if err == nil {
 		return nil
+	}
+	if over := c.overSize(err); over != nil {
+		return over
 	}
 	mapped := sqliteError(ctx, err, table)
 	var code sqlite3.ErrorCode

@@ -20,13 +20,16 @@ func (e *sqlite) inspect(ctx context.Context) (cat *Catalog, err error) {
 	}
 	defer c.release()
 	defer c.guard(&err)
-	if err := c.begin(ctx); err != nil {
+	if err := c.begin(ctx, TxOptions{ReadOnly: true}); err != nil {
 		return nil, err
 	}
 	c.trusted = true
 	defer func() { c.trusted, c.record = false, nil }()
 	cat = &Catalog{tables: map[string]*Table{}}
 	if err := c.readTables(cat); err != nil {
+		return nil, c.fail(ctx, err, "the schema")
+	}
+	if err := c.readLinks(cat); err != nil {
 		return nil, c.fail(ctx, err, "the schema")
 	}
 	for _, t := range cat.tables {
@@ -49,6 +52,21 @@ func (c *sqliteConn) readTables(cat *Catalog) error {
 	})
 }
 
+// readLinks reads the columns of foreign keys, at both ends.
+func (c *sqliteConn) readLinks(cat *Catalog) error {
+	return c.rows(`SELECT l.name, f."from", f."table", coalesce(f."to", '') FROM pragma_table_list l, pragma_foreign_key_list(l.name) f
+		WHERE l.schema = 'main' AND l.type = 'table'`, func(st *sqlite3.Stmt) error {
+		for i := 0; i < 4; i += 2 {
+			for name, t := range cat.tables {
+				if strings.EqualFold(name, st.ColumnText(i)) {
+					t.links = append(t.links, st.ColumnText(i+1)) // "" is the primary key
+				}
+			}
+		}
+		return nil
+	})
+}
+
 func (c *sqliteConn) readTable(t *Table) error {
 	keyAt := map[int]string{}
 	err := c.rows(`SELECT name, type, "notnull", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?)`, func(st *sqlite3.Stmt) error {
@@ -58,7 +76,7 @@ func (c *sqliteConn) readTable(t *Table) error {
 		if pk := st.ColumnInt(4); pk > 0 {
 			keyAt[pk] = column.Name
 		}
-		if st.ColumnInt(5) != 1 { // 1 is hidden in a virtual table
+		if st.ColumnInt(5) != 1 && !hiddenColumn(column.Name) { // 1 is hidden in a virtual table
 			t.byName[column.Name] = len(t.Columns)
 			t.Columns = append(t.Columns, column)
 		}

@@ -2,10 +2,11 @@ package database
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
+	"strings"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/odac-run/odachost/abi"
 )
@@ -20,26 +21,25 @@ func (c *sqliteConn) run(ctx context.Context, st *statement, q *abi.Query, b Bud
 	}()
 	defer c.guard(&err)
 	c.db.SetInterrupt(ctx)
-	r := run{conn: c, ctx: ctx, st: st, q: q, budget: b, out: dst, start: len(dst)}
-	err = r.do()
+	r := run{answer: newAnswer(st, b, dst), conn: c, ctx: ctx, q: q}
+	if st.raw != nil {
+		err = c.underRaw(&rawScope{catalog: st.catalog, text: st.raw, reach: st.reach}, r.do)
+	} else {
+		err = r.do()
+	}
 	return r.out, err
 }
 
 // run is one execution.
 type run struct {
-	conn   *sqliteConn
-	ctx    context.Context
-	st     *statement
-	stmt   *prepared
-	q      *abi.Query
-	budget Budget
+	answer
+	conn *sqliteConn
+	ctx  context.Context
+	stmt *prepared
+	q    *abi.Query
 
-	out   []byte
-	start int   // of our message in out
-	rows  int64 // in the answer
-	at    int   // where in out their number stands
-	param int   // bound so far
-	bound int   // bytes bound
+	bound int // bytes bound
+	now   time.Time
 
 	affected int64
 	last     abi.Value // the key of the last row inserted
@@ -56,7 +56,7 @@ func (r *run) do() (err error) {
 	case abi.VerbInsert:
 		err = r.write(len(r.q.Rows) > 1, r.inserts)
 	default:
-		err = r.write(false, r.changes)
+		err = r.write(r.st.empties, r.changes)
 	}
 	if r.bound > 64<<10 {
 		_ = r.stmt.ClearBindings() // keeps memory, no more
@@ -64,10 +64,17 @@ func (r *run) do() (err error) {
 	return err
 }
 
-func (r *run) fail(err error) error { return r.conn.fail(r.ctx, err, r.st.table.Name) }
+func (r *run) fail(err error) error {
+	if r.st.raw != nil && errors.Is(err, sqlite3.ERROR) {
+		if _, words, ok := strings.Cut(err.Error(), "SQL logic error: "); ok && !strings.Contains(words, "no such ") {
+			return invalidf("the SQL text failed: %s", words) // its author may read why
+		}
+	}
+	return r.conn.fail(r.ctx, err, r.st.table.Name)
+}
 
 func (r *run) selects() error {
-	if err := r.bindSelect(); err != nil {
+	if err := r.bindAll(); err != nil {
 		return err
 	}
 	r.open(2)
@@ -80,21 +87,32 @@ func (r *run) selects() error {
 
 // changes runs an update or a delete.
 func (r *run) changes() error {
-	if err := r.bindChange(); err != nil {
+	if err := r.bindAll(); err != nil {
 		return err
+	}
+	if r.st.raw != nil {
+		r.conn.db.SetLastInsertRowID(0)
 	}
 	if err := r.step(); err != nil {
 		return err
 	}
 	r.affected = r.conn.db.Changes()
+	if r.st.raw != nil {
+		if id := r.conn.db.LastInsertRowID(); id != 0 {
+			r.last = abi.Int(id)
+		}
+	}
+	if r.st.empties {
+		return r.conn.restart(r.ctx, r.st.table.Name)
+	}
 	return nil
 }
 
 // inserts runs one prepared statement for each row.
 func (r *run) inserts() error {
-	now := time.Now()
-	for i, row := range r.q.Rows {
-		key, err := r.bindRow(i, row, now)
+	r.now = time.Now()
+	for i := range r.q.Rows {
+		key, err := bindRow(r, r.st, r.q, i, r.now)
 		if err != nil {
 			return err
 		}
@@ -119,14 +137,9 @@ func (r *run) inserts() error {
 // write runs what changes rows and writes its answer. Several statements, and one whose answer may be over the budget when it has already
 // written, are wrapped so that they can be undone.
 func (r *run) write(several bool, statements func() error) error {
-	answers := len(r.st.out) > 0
-	if answers {
-		r.open(4)
-	} else {
-		r.out = append(r.out, 0x80|2)
-	}
+	r.openWrite()
 	var err error
-	if several || answers {
+	if several || len(r.st.out) > 0 {
 		err = r.conn.atomically(r.ctx, statements)
 	} else {
 		err = statements()
@@ -134,11 +147,8 @@ func (r *run) write(several bool, statements func() error) error {
 	if err != nil {
 		return err
 	}
-	if answers {
-		r.close()
-	}
-	r.out = msgp.AppendInt64(append(r.out, 0xa1, 'n'), r.affected)
-	r.out = r.last.AppendMsg(append(r.out, 0xa2, 'i', 'd'))
+	r.conn.engine.full.Store(false)
+	r.closeWrite(r.affected, r.last)
 	return nil
 }
 
@@ -146,7 +156,7 @@ func (r *run) write(several bool, statements func() error) error {
 func (r *run) step() error {
 	var err error
 	for r.stmt.Step() {
-		if err = r.row(); err != nil {
+		if err = r.line(); err != nil {
 			break
 		}
 	}
@@ -154,32 +164,18 @@ func (r *run) step() error {
 		err = r.fail(r.stmt.Err())
 	}
 	_ = r.stmt.Reset() // tells the error of the last step again
-	r.param = 0
 	return err
 }
 
-// row appends the row on which the statement stands.
-func (r *run) row() error {
-	if r.rows >= r.budget.MaxRows {
-		return failf(abi.ErrnoLimit, "the answer has more rows than the budget max_rows, %d: use a limit", r.budget.MaxRows)
+// line appends the row on which the statement stands.
+func (r *run) line() error {
+	if err := r.row(); err != nil {
+		return err
 	}
-	r.rows++
-	out := msgp.AppendArrayHeader(r.out, uint32(len(r.st.out)))
+	out := r.out
 	for i, column := range r.st.out {
 		out = appendColumn(out, r.stmt.Stmt, i, column.Type)
 	}
 	r.out = out
-	if int64(len(out)-r.start) > r.budget.MaxBytes {
-		return failf(abi.ErrnoLimit, "the answer is larger than the budget max_bytes, %d: select fewer rows or columns", r.budget.MaxBytes)
-	}
-	return nil
+	return r.fits()
 }
-
-// open begins a message of n pairs with the names of the columns and the rows, whose number close fills in.
-func (r *run) open(n byte) {
-	r.out = append(append(r.out, 0x80|n), r.st.header...)
-	r.out = append(r.out, 0xa1, 'r', 0xdd, 0, 0, 0, 0)
-	r.at = len(r.out) - 4
-}
-
-func (r *run) close() { binary.BigEndian.PutUint32(r.out[r.at:], uint32(r.rows)) }

@@ -2,165 +2,132 @@ package database
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/buffer"
 )
 
-// Target applies the batches of package buffer to a database: on SQLite row by row with prepared statements in one transaction. A row that
-// is refused undoes itself and nothing else, so there is no need to bisect. It moves no cache generation: who has a cache wraps it.
-type Target struct{ db *DB }
+// What the flush targets of all engines share: a change as a query, and what is poison.
 
-var _ buffer.Target = (*Target)(nil)
-
-const (
-	createLedger = `CREATE TABLE IF NOT EXISTS odac_buffer_ledger (
-		node TEXT NOT NULL, lane TEXT NOT NULL, applied BIGINT NOT NULL, PRIMARY KEY (node, lane)) WITHOUT ROWID`
-	createDead = `CREATE TABLE IF NOT EXISTS odac_buffer_dead (
-		id INTEGER PRIMARY KEY AUTOINCREMENT, node TEXT NOT NULL, lane TEXT NOT NULL, first_lsn BIGINT NOT NULL, last_lsn BIGINT NOT NULL,
-		kind TEXT NOT NULL, change TEXT NOT NULL, reason TEXT NOT NULL, at TIMESTAMP NOT NULL)`
-	createDeadIndex = `CREATE INDEX IF NOT EXISTS odac_buffer_dead_lane ON odac_buffer_dead (node, lane, last_lsn)`
-	insertLedger    = `INSERT OR IGNORE INTO odac_buffer_ledger (node, lane, applied) VALUES (?, ?, 0)`
-	selectLedger    = `SELECT applied FROM odac_buffer_ledger WHERE node = ? AND lane = ?`
-	moveLedger      = `UPDATE odac_buffer_ledger SET applied = ? WHERE node = ? AND lane = ? AND applied = ?`
-	insertDead      = `INSERT INTO odac_buffer_dead (node, lane, first_lsn, last_lsn, kind, change, reason, at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000000Z', 'now'))`
-	selectDead = `SELECT kind, change, first_lsn, last_lsn, reason FROM odac_buffer_dead
-		WHERE node = ? AND lane = ? AND last_lsn > ? AND last_lsn <= ? ORDER BY id`
-)
-
-// sqlite is the engine that a target is for now only written for.
-func (t *Target) sqlite() (*sqlite, error) {
-	e, ok := t.db.engine.(*sqlite)
-	if !ok {
-		return nil, fmt.Errorf("%w: the buffer flushes to sqlite only", ErrUnsupported)
-	}
-	return e, nil
-}
-
-// with runs f on a connection, trusted, in a transaction if it writes.
-func (t *Target) with(ctx context.Context, write bool, f func(c *sqliteConn) error) (err error) {
-	e, err := t.sqlite()
-	if err != nil {
-		return err
-	}
-	c, err := e.take(ctx, write)
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	defer c.guard(&err)
-	c.trusted = true
-	defer func() { c.trusted = false }()
-	c.db.SetInterrupt(ctx)
-	if !write {
-		return ownError(ctx, c, f(c))
-	}
-	if err := c.begin(ctx); err != nil {
-		return err
-	}
-	if err := f(c); err != nil {
-		err = ownError(ctx, c, err) // before the rollback: it may be replaced
-		c.rollback()
-		return err
-	}
-	return c.commit(ctx)
-}
-
-// ownError maps what the driver said and leaves the rest: ErrFenced, lostError.
-func ownError(ctx context.Context, c *sqliteConn, err error) error {
-	var typed *sqlite3.Error
-	var code sqlite3.ExtendedErrorCode
-	if errors.As(err, &typed) || errors.As(err, &code) {
-		return c.fail(ctx, err, buffer.LedgerTable)
-	}
-	return err
-}
-
-// Applied implements buffer.Target. It takes the write lock, so that it waits for a transaction of a process that was killed.
-func (t *Target) Applied(ctx context.Context, node string, lane buffer.Lane) (lsn buffer.LSN, err error) {
-	err = t.with(ctx, true, func(c *sqliteConn) error {
-		for _, sql := range [...]string{createLedger, createDead, createDeadIndex} {
-			if err := c.exec(sql); err != nil {
-				return err
-			}
-		}
-		if err := c.execArgs(insertLedger, node, lane.String()); err != nil {
-			return err
-		}
-		return c.rows(selectLedger, func(st *sqlite3.Stmt) error {
-			lsn = buffer.LSN(st.ColumnInt64(0))
-			return nil
-		}, node, lane.String())
-	})
-	return lsn, err
-}
-
-// Dead implements buffer.Target.
-func (t *Target) Dead(ctx context.Context, node string, lane buffer.Lane, from, to buffer.LSN) (dead []buffer.Dead, err error) {
-	err = t.with(ctx, false, func(c *sqliteConn) error {
-		return c.rows(selectDead, func(st *sqlite3.Stmt) error {
-			var change buffer.Change
-			if err := json.Unmarshal(st.ColumnRawText(1), &change); err != nil {
-				return fmt.Errorf("read %s: %w", buffer.DeadLetterTable, err)
-			}
-			kind := buffer.KindInsert
-			for _, k := range [...]buffer.Kind{buffer.KindSet, buffer.KindDelete} {
-				if k.String() == st.ColumnText(0) {
-					kind = k
-				}
-			}
-			dead = append(dead, buffer.Dead{
-				Kind: kind, Key: change.Key, First: buffer.LSN(st.ColumnInt64(2)), Last: buffer.LSN(st.ColumnInt64(3)), Reason: st.ColumnText(4),
-			})
-			return nil
-		}, node, lane.String(), int64(from), int64(to))
-	})
-	return dead, err
-}
-
-// Apply implements buffer.Target.
-func (t *Target) Apply(ctx context.Context, batch *buffer.Batch) (buffer.Result, error) {
-	f := &flush{target: t, ctx: ctx, batch: batch, refused: map[*buffer.Change]string{}}
-	for {
-		f.result = buffer.Result{}
-		err := t.with(ctx, true, f.run)
-		var lost *lostError
-		switch {
-		case err == nil:
-			return f.result, nil
-		case errors.As(err, &lost):
-			// The row took the whole transaction with it: once more, without the row.
-			f.refused[lost.change] = lost.reason
-		case !f.careful && errnoIs(err, abi.ErrnoConflict):
-			// The commit was refused by a deferred foreign key: once more, with a look at every row.
-			f.careful = true
-		default:
-			if errnoIs(err, abi.ErrnoRetry) {
-				err = errors.Join(err, t.db.Reload(ctx, nil))
-			}
-			return buffer.Result{}, err
-		}
-	}
-}
+// noSuchRow is the reason for an update that hits nothing.
+const noSuchRow = "no such row"
 
 func errnoIs(err error, errnos ...abi.Errno) bool {
 	var e *abi.Error
 	return errors.As(err, &e) && slices.Contains(errnos, e.Errno)
 }
 
-// lostError is a change whose refusal ended the transaction.
-type lostError struct {
-	change *buffer.Change
-	reason string
+// poison says whether a change was refused for what it says: it would be refused again.
+func poison(err error) bool {
+	return errnoIs(err, abi.ErrnoConflict, abi.ErrnoInvalid, abi.ErrnoDenied, abi.ErrnoTooLarge, abi.ErrnoNotFound)
 }
 
-func (e *lostError) Error() string {
-	return "database: the transaction was lost to a refused row: " + e.reason
+// exact refuses increments that would be rounded.
+func exact(st *statement) error {
+	for _, c := range st.add {
+		if c.Type != TypeInt && c.Type != TypeDecimal {
+			return invalidf("increment of %s: only integers and decimals add up exactly", c.Name)
+		}
+	}
+	return nil
+}
+
+// compileFresh reads the catalog again, once, before it holds something unknown against a query.
+func (db *DB) compileFresh(ctx context.Context, q *abi.Query, reloaded *bool) (*statement, error) {
+	st, err := db.Catalog().compile(db.engine.dialect(), q)
+	if err == nil || *reloaded {
+		return st, err
+	}
+	*reloaded = true
+	if err := db.Reload(ctx, nil); err != nil {
+		return nil, err
+	}
+	return db.Catalog().compile(db.engine.dialect(), q)
+}
+
+// changeQuery is the query of one change at a time. Its slices are used again.
+type changeQuery struct {
+	abi.Query
+	table string
+}
+
+func (q *changeQuery) start(verb abi.Verb) {
+	rows := append(q.Rows[:0], abi.Values(nil))
+	if cap(q.Rows) > 0 && q.Rows[:1][0] != nil {
+		rows = append(q.Rows[:0], q.Rows[:1][0][:0])
+	}
+	q.Query = abi.Query{Verb: verb, Table: q.table, Fields: q.Fields[:0], Rows: rows, Where: q.Where[:0], Increments: q.Increments[:0]}
+}
+
+func (q *changeQuery) field(name string, v abi.Value) {
+	q.Fields, q.Rows[0] = append(q.Fields, name), append(q.Rows[0], v)
+}
+
+func (q *changeQuery) key(c *buffer.Change) {
+	for _, k := range c.Key {
+		q.Where = append(q.Where, abi.Cond{Op: abi.CondEq, Column: k.Name, Values: abi.Values{fromBuffer(k.Value)}})
+	}
+}
+
+func (q *changeQuery) insert(c *buffer.Change) {
+	q.start(abi.VerbInsert)
+	for _, list := range [...][]buffer.Column{c.Key, c.Set} {
+		for _, column := range list {
+			q.field(column.Name, fromBuffer(column.Value))
+		}
+	}
+	for _, d := range c.Add { // of an update that inserts: counted from 0
+		q.field(d.Name, abi.Int(d.By))
+	}
+}
+
+func (q *changeQuery) update(c *buffer.Change) {
+	q.start(abi.VerbUpdate)
+	for _, column := range c.Set {
+		q.field(column.Name, fromBuffer(column.Value))
+	}
+	for _, d := range c.Add {
+		q.Increments = append(q.Increments, abi.Delta{Column: d.Name, By: abi.Int(d.By)})
+	}
+	q.key(c)
+}
+
+func (q *changeQuery) delete(c *buffer.Change) {
+	q.start(abi.VerbDelete)
+	q.Rows = q.Rows[:0]
+	q.key(c)
+}
+
+func fromBuffer(v buffer.Value) abi.Value {
+	switch v.Type() {
+	case buffer.TypeInt:
+		return abi.Int(v.Int())
+	case buffer.TypeFloat:
+		return abi.Float(v.Float())
+	case buffer.TypeText:
+		return abi.Text(v.Text())
+	case buffer.TypeBytes:
+		return abi.Bytes([]byte(v.Text()))
+	case buffer.TypeBool:
+		return abi.Bool(v.Bool())
+	case buffer.TypeTime:
+		return abi.Time(v.Time())
+	case buffer.TypeDecimal:
+		return abi.Decimal(v.Text())
+	case buffer.TypeJSON:
+		return abi.JSON(v.Text())
+	}
+	return abi.Null()
+}
+
+// kindOf reads the name of a kind from the dead-letter table.
+func kindOf(name string) buffer.Kind {
+	for _, k := range [...]buffer.Kind{buffer.KindSet, buffer.KindDelete} {
+		if k.String() == name {
+			return k
+		}
+	}
+	return buffer.KindInsert
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/odac-run/odachost/abi"
 )
 
-func TestValuesRoundTrip(t *testing.T) {
-	db := newDB(t)
+func TestValuesRoundTrip(t *testing.T) { onEngines(t, testValuesRoundTrip) }
+
+func testValuesRoundTrip(t *testing.T, db *DB) {
 	instant := time.Date(2026, 2, 28, 23, 59, 59, 123456789, time.UTC)
 	for _, c := range []struct {
 		column string
@@ -65,6 +66,25 @@ func TestValuesRoundTrip(t *testing.T) {
 		{"raw", abi.Bytes([]byte("1")), abi.Bytes([]byte("1"))},
 		{"raw", abi.Bool(true), abi.Int(1)},
 	} {
+		if !is(db, typeSQLite) {
+			switch {
+			case c.column == "raw", c.in == abi.Text("a\x00b"): // PostgreSQL's text has no zero
+				continue
+			case is(db, typeMySQL) && c.in.Kind() == abi.KindFloat && (math.IsNaN(c.in.AsFloat()) || math.IsInf(c.in.AsFloat(), 0)):
+				if _, err := query(db, insert("everything", c.column, c.in)); errnoOf(err) != abi.ErrnoInvalid {
+					t.Errorf("%v is not refused: %v", c.in, err)
+				}
+				continue
+			case c.in.Kind() == abi.KindFloat && math.IsNaN(c.in.AsFloat()):
+				c.want = c.in
+			case is(db, typePostgres) && c.want == abi.JSON(`{"a":[1,null]}`):
+				c.want = abi.JSON(`{"a": [1, null]}`)
+			case c.want.Kind() == abi.KindTime:
+				c.want = abi.Time(c.want.AsTime().Truncate(time.Microsecond))
+			case c.column == "clock" && !c.want.IsNull():
+				c.want = abi.Text("07:05:00.000000000")
+			}
+		}
 		r, err := query(db, insert("everything", c.column, c.in))
 		if c.want.IsNull() && c.in.Kind() != abi.KindFloat {
 			if errnoOf(err) != abi.ErrnoInvalid {
@@ -94,8 +114,9 @@ func TestValuesRoundTrip(t *testing.T) {
 	}
 }
 
-func TestValuesRefused(t *testing.T) {
-	db := newDB(t)
+func TestValuesRefused(t *testing.T) { onEngines(t, testValuesRefused) }
+
+func testValuesRefused(t *testing.T, db *DB) {
 	for column, values := range map[string][]abi.Value{
 		"b":     {abi.Int(2), abi.Text("true"), abi.Float(1)},
 		"i":     {abi.Float(1.5), abi.Float(1e300), abi.Text("1e3"), abi.Decimal("9223372036854775808"), abi.Bytes([]byte("1")), abi.Text("")},
@@ -136,8 +157,9 @@ func TestForeignValues(t *testing.T) {
 }
 
 // Dates compare with instants as instants.
-func TestDatesCompare(t *testing.T) {
-	db := newDB(t)
+func TestDatesCompare(t *testing.T) { onEngines(t, testDatesCompare) }
+
+func testDatesCompare(t *testing.T, db *DB) {
 	for _, day := range []string{"2026-01-01", "2026-01-02", "2026-01-03"} {
 		must(t, db, insert("everything", "day", day))
 	}

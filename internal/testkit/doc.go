@@ -8,7 +8,7 @@
 //
 // What it offers: [Main] (leak check, children), [Golden] (expected output in testdata, rewritten by go test -update),
 // [Spawn] (the test binary again, as a child that may be killed), [BuildGuest] (a Go plugin compiled to WebAssembly), [Need]
-// (a program from a Debian package), [Postgres], [MariaDB] and [Redis] (private servers), [FreePort], [FDs] and [Eventually].
+// (a program from a Debian package), [Postgres], [MariaDB] and [Redis] (private servers), [PostgresServer] and [MariaDBServer] (to be killed), [FreePort], [FDs] and [Eventually].
 //
 // Nothing here is for programs: only _test.go files and bench import it.
 package testkit

@@ -10,13 +10,15 @@ import (
 
 // packages names the Debian package of a program, where it is not the program's own name.
 var packages = map[string]string{
-	"chromium":           "chromium",
-	"mariadb":            "mariadb-client",
-	"mariadbd":           "mariadb-server",
-	"mariadb-install-db": "mariadb-server",
-	"node":               "nodejs",
-	"postgres":           "postgresql",
-	"redis-server":       "redis-server",
+	"chromium":            "chromium",
+	"mariadb":             "mariadb-client",
+	"mariadbd":            "mariadb-server",
+	"mariadb-install-db":  "mariadb-server",
+	"node":                "nodejs",
+	"postgres":            "postgresql",
+	"qemu-aarch64-static": "qemu-user-static",
+	"redis-server":        "redis-server",
+	"wasm-opt":            "binaryen",
 }
 
 // folders are looked in before PATH: where Debian keeps a server beside the tools of its version.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,12 @@ type server struct {
 	dir  string // its data, removed at the end
 	port int
 
+	pid   string             // file with its process id
+	again func(t testing.TB) // starts it, also again
+	runs  []serverRun
+}
+
+type serverRun struct {
 	cmd  *exec.Cmd
 	life io.Closer // a pipe to its guard: when it closes, the server is killed
 	log  *os.File
@@ -80,19 +87,19 @@ func (s *server) run(t testing.TB, attr *syscall.SysProcAttr, command ...string)
 // start starts the server and waits until ready says so.
 func (s *server) start(t testing.TB, attr *syscall.SysProcAttr, ready func() bool, command ...string) {
 	t.Helper()
-	log, err := os.Create(filepath.Join(s.dir, "server.log"))
+	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatalf("testkit: start %s: %v", s.name, err)
 	}
 	// Not t.Context(): the server may be another test's too.
-	s.cmd = exec.Command("sh", append([]string{"-c", guard, s.dir}, command...)...) //nolint:noctx // see above
-	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = attr, s.dir, log, log
-	life, err := s.cmd.StdinPipe()
+	cmd := exec.Command("sh", append([]string{"-c", guard, s.dir}, command...)...) //nolint:noctx // see above
+	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = attr, s.dir, log, log
+	life, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatalf("testkit: start %s: %v", s.name, err)
 	}
-	s.life, s.log = life, log
-	if err := s.cmd.Start(); err != nil {
+	s.runs = append(s.runs, serverRun{cmd, life, log})
+	if err := cmd.Start(); err != nil {
 		t.Fatalf("testkit: start %s: %v", s.name, err)
 	}
 	defer func() {
@@ -105,10 +112,10 @@ func (s *server) start(t testing.TB, attr *syscall.SysProcAttr, ready func() boo
 }
 
 func (s *server) stop() {
-	if s.life != nil {
-		_ = s.life.Close()
-		_ = s.cmd.Wait() // it was killed: that is what it says
-		_ = s.log.Close()
+	for _, r := range slices.Backward(s.runs) {
+		_ = r.life.Close()
+		_ = r.cmd.Wait() // it was killed: that is what it says
+		_ = r.log.Close()
 	}
 	_ = os.RemoveAll(s.dir) // a leftover in the temporary folder harms nobody
 }
@@ -157,45 +164,117 @@ func stopServers() {
 // installed if it can be, else the test is skipped ([Need]).
 func Postgres(t testing.TB) string {
 	t.Helper()
-	bin := filepath.Dir(Need(t, "postgres"))
-	tool := func(name string) string { return filepath.Join(bin, name) }
-	s := postgres.get(func() *server {
-		attr := as("postgres")
-		s := newServer(t, "postgres", attr)
-		data, port := filepath.Join(s.dir, "data"), strconv.Itoa(s.port)
-		s.run(t, attr, tool("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-		s.start(t, attr, succeeds(tool("pg_isready"), "-q", "-h", "127.0.0.1", "-p", port),
-			tool("postgres"), "-D", data, "-p", port, "-h", "127.0.0.1", "-k", s.dir,
-			"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
-		return s
-	})
-	url := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/", s.port)
+	s := postgres.get(func() *server { return newPostgres(t) })
 	name := fmt.Sprint("test", databases.Add(1))
-	s.run(t, nil, tool("psql"), "-q", "-X", url+"postgres", "-c", "CREATE DATABASE "+name)
-	return url + name + "?sslmode=disable"
+	s.run(t, nil, filepath.Join(filepath.Dir(Need(t, "postgres")), "psql"), "-q", "-X", fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", s.port), "-c", "CREATE DATABASE "+name)
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, name)
+}
+
+func newPostgres(t testing.TB) *server {
+	t.Helper()
+	bin := filepath.Dir(Need(t, "postgres"))
+	attr := as("postgres")
+	s := newServer(t, "postgres", attr)
+	data, port := filepath.Join(s.dir, "data"), strconv.Itoa(s.port)
+	s.run(t, attr, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	// Only the user that may do everything needs no password.
+	hba := "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
+		t.Fatalf("testkit: configure postgres: %v", err)
+	}
+	s.pid, s.again = filepath.Join(data, "postmaster.pid"), func(t testing.TB) {
+		t.Helper()
+		s.start(t, attr, succeeds(filepath.Join(bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", port),
+			filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-h", "127.0.0.1", "-k", s.dir,
+			"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+	}
+	s.again(t)
+	return s
 }
 
 // MariaDB returns the data source name (user@tcp(host:port)/database) of an empty database on a private MariaDB server, whose
 // user may do everything. The server is installed if it can be, else the test is skipped ([Need]).
 func MariaDB(t testing.TB) string {
 	t.Helper()
-	daemon := Need(t, "mariadbd")
-	client := Need(t, "mariadb")
-	s := mariadb.get(func() *server {
-		attr := as("mysql")
-		s := newServer(t, "mariadb", attr)
-		data := filepath.Join(s.dir, "data")
-		s.run(t, attr, Need(t, "mariadb-install-db"), "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal",
-			"--skip-test-db", "--skip-name-resolve")
-		s.start(t, attr, succeeds(client, "--no-defaults", "-h127.0.0.1", "-P"+strconv.Itoa(s.port), "-uroot", "-e", "SELECT 1"),
-			daemon, "--no-defaults", "--datadir="+data, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port),
-			"--socket="+filepath.Join(s.dir, "sock"), "--pid-file="+filepath.Join(s.dir, "pid"), "--skip-name-resolve",
-			"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--character-set-server=utf8mb4")
-		return s
-	})
+	s := mariadb.get(func() *server { return newMariaDB(t, "0") })
 	name := fmt.Sprint("test", databases.Add(1))
-	s.run(t, nil, client, "--no-defaults", "-h127.0.0.1", "-P"+strconv.Itoa(s.port), "-uroot", "-e", "CREATE DATABASE "+name)
+	s.run(t, nil, Need(t, "mariadb"), "--no-defaults", "-h127.0.0.1", "-P"+strconv.Itoa(s.port), "-uroot", "-e", "CREATE DATABASE "+name)
 	return fmt.Sprintf("root@tcp(127.0.0.1:%d)/%s", s.port, name)
+}
+
+func newMariaDB(t testing.TB, flush string) *server {
+	t.Helper()
+	daemon, client := Need(t, "mariadbd"), Need(t, "mariadb")
+	attr := as("mysql")
+	s := newServer(t, "mariadb", attr)
+	data := filepath.Join(s.dir, "data")
+	// A server removes the temporary files of others from the folder that they share.
+	s.run(t, attr, Need(t, "mariadb-install-db"), "--no-defaults", "--datadir="+data, "--tmpdir="+s.dir, "--auth-root-authentication-method=normal",
+		"--skip-test-db", "--skip-name-resolve")
+	s.pid, s.again = filepath.Join(s.dir, "pid"), func(t testing.TB) {
+		t.Helper()
+		s.start(t, attr, succeeds(client, "--no-defaults", "-h127.0.0.1", "-P"+strconv.Itoa(s.port), "-uroot", "-e", "SELECT 1"),
+			daemon, "--no-defaults", "--datadir="+data, "--tmpdir="+s.dir, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port),
+			"--socket="+filepath.Join(s.dir, "sock"), "--pid-file="+s.pid, "--skip-name-resolve",
+			"--innodb-flush-log-at-trx-commit="+flush, "--innodb-buffer-pool-size=64M", "--character-set-server=utf8mb4")
+	}
+	s.again(t)
+	return s
+}
+
+// Server is a server of the test's own, which can be killed and started again on the same port with what it kept.
+type Server struct{ *server }
+
+// PostgresServer starts a server for the test alone, and returns it with the URL of its database postgres.
+func PostgresServer(t testing.TB) (*Server, string) {
+	t.Helper()
+	s := newPostgres(t)
+	t.Cleanup(s.stop)
+	return &Server{s}, fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
+}
+
+// MariaDBServer starts a server for the test alone, and returns it with the data source name of an empty database.
+func MariaDBServer(t testing.TB) (*Server, string) {
+	t.Helper()
+	s := newMariaDB(t, "1") // what is committed has to be there when it comes back
+	t.Cleanup(s.stop)
+	s.run(t, nil, Need(t, "mariadb"), "--no-defaults", "-h127.0.0.1", "-P"+strconv.Itoa(s.port), "-uroot", "-e", "CREATE DATABASE test")
+	return &Server{s}, fmt.Sprintf("root@tcp(127.0.0.1:%d)/test", s.port)
+}
+
+// Kill ends the server at once, without a shutdown, and waits until it is gone.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	text, err := os.ReadFile(s.pid)
+	if err != nil {
+		t.Fatalf("testkit: kill %s: %v", s.name, err)
+	}
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(first)))
+	if err != nil {
+		t.Fatalf("testkit: kill %s: %v", s.name, err)
+	}
+	signal := syscall.SIGKILL
+	if s.name == "postgres" {
+		signal = syscall.SIGQUIT // the same for its clients, and takes its many processes along
+	}
+	if err := syscall.Kill(pid, signal); err != nil {
+		t.Fatalf("testkit: kill %s: %v", s.name, err)
+	}
+	Eventually(t, s.name+" is gone", func() bool {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
+		if err == nil {
+			_ = c.Close() // only asked whether somebody answers
+		}
+		_, left := os.Stat(s.pid)
+		return err != nil && (signal == syscall.SIGKILL || left != nil)
+	})
+}
+
+// Start starts it again.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	s.again(t)
 }
 
 // Redis returns the address (host:port) of a Redis server of the test's own, which ends with the test. Args are further options of the

@@ -39,7 +39,8 @@ func (p *Plugin) Handle(module, function string, answer func(req []byte) ([]byte
 	p.host.funcs[module+" "+function] = answer
 }
 
-// OnQuery answers queries, cached or not, and in transactions too.
+// OnQuery answers queries, cached or not, in transactions, batches and streams too. One of SQL text has [abi.Query.SQL]. The
+// rows of a stream come in pages of two.
 func (p *Plugin) OnQuery(answer func(q abi.Query) (abi.Result, error)) {
 	f := typed(func(q *abi.Query) (marshaler, error) {
 		r, err := answer(*q)
@@ -47,6 +48,48 @@ func (p *Plugin) OnQuery(answer func(q abi.Query) (abi.Result, error)) {
 	})
 	p.Handle(abi.ModuleDB, abi.FuncQuery, f)
 	p.Handle(abi.ModuleCache, abi.FuncCachedQuery, f)
+	p.Handle(abi.ModuleDB, abi.FuncBatch, typed(func(b *abi.Batch) (marshaler, error) {
+		var all abi.BatchResult
+		for _, q := range b.Queries {
+			q.Conn, q.Tx = b.Conn, b.Tx
+			r, err := answer(q)
+			if err != nil {
+				return nil, err
+			}
+			all.Results = append(all.Results, r)
+		}
+		return &all, nil
+	}))
+	p.playCursors(answer)
+}
+
+// playCursors answers a stream from the whole result.
+func (p *Plugin) playCursors(answer func(q abi.Query) (abi.Result, error)) {
+	var mu sync.Mutex
+	var open []abi.Result
+	p.Handle(abi.ModuleDB, abi.FuncOpen, typed(func(q *abi.Query) (marshaler, error) {
+		r, err := answer(*q)
+		if err != nil {
+			return nil, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		open = append(open, r)
+		return &abi.Cursor{ID: uint32(len(open))}, nil
+	}))
+	p.Handle(abi.ModuleDB, abi.FuncNext, typed(func(c *abi.Cursor) (marshaler, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.ID == 0 || int(c.ID) > len(open) {
+			return nil, abi.NewError(abi.ErrnoClosed, "odactest: no such cursor")
+		}
+		r := &open[c.ID-1]
+		n := min(2, len(r.Rows))
+		page := &abi.Page{Columns: r.Columns, Rows: r.Rows[:n], Done: n == len(r.Rows)}
+		r.Rows = r.Rows[n:]
+		return page, nil
+	}))
+	p.Handle(abi.ModuleDB, abi.FuncFree, func([]byte) ([]byte, error) { return nil, nil })
 }
 
 // OnWrite answers buffered writes.

@@ -2,10 +2,10 @@ package engine
 
 // wasmModule builds small modules by hand.
 type wasmModule struct {
-	types, imports, funcs, tables, globals, exports, elems, bodies [][]byte
-	memory                                                         []byte
-	start                                                          int // function index plus one
-	count                                                          int // functions so far
+	types, imports, funcs, tables, globals, exports, elems, bodies, datas [][]byte
+	memory                                                                []byte
+	start                                                                 int // function index plus one
+	count                                                                 int // functions so far
 }
 
 func leb(v uint32) (b []byte) {
@@ -80,6 +80,10 @@ func (m *wasmModule) bytes() []byte {
 		out = append(out, 8, 1, byte(m.start-1))
 	}
 	vec(9, m.elems)
+	if len(m.datas) > 0 {
+		out = append(out, 12, 1, byte(len(m.datas)))
+	}
 	vec(10, m.bodies)
+	vec(11, m.datas)
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/tetratelabs/wazero/api"
 )
 
 // Call is what a host function sees of the call it serves.
@@ -19,20 +21,25 @@ type Call struct {
 	deadline time.Time
 	// ends is the deadline on the engine's clock, 0 if there is none.
 	ends int64
+	// linear is the memory that host functions see: that of the module that called them.
+	linear api.Memory
 	// inHost says that a host function of the program is running.
 	inHost bool
-	lines  [2]lineBuffer
+	// ticks and crossed count the guest's ticks and its calls of host functions.
+	ticks   int
+	crossed uint32
+	lines   [2]lineBuffer
 
 	// mu guards what Close of the instance may touch while the call runs.
 	mu      sync.Mutex
-	derived context.Context
-	cancel  context.CancelCauseFunc
-	release context.CancelFunc
+	waiting *waiting
 	closing bool
 }
 
 func (c *Call) begin(ctx context.Context, data any, deadline time.Time) {
+	c.ticks = 0
 	c.Data, c.parent, c.done, c.deadline = data, ctx, ctx.Done(), deadline
+	c.linear = c.instance.linear
 	c.ends = 0
 	if !deadline.IsZero() {
 		// Never 0, which means none; before the engine was made counts as just after.
@@ -45,13 +52,11 @@ func (c *Call) begin(ctx context.Context, data any, deadline time.Time) {
 }
 
 func (c *Call) end() {
-	c.flushLines()
 	c.Data, c.parent, c.done, c.inHost = nil, nil, nil, false
 	c.mu.Lock()
-	if c.cancel != nil {
-		c.cancel(nil)
-		c.release()
-		c.derived, c.cancel, c.release = nil, nil, nil
+	if c.waiting != nil {
+		c.waiting.stop(context.Canceled)
+		c.waiting = nil
 	}
 	c.mu.Unlock()
 }
@@ -61,35 +66,26 @@ func (c *Call) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = true
-	if c.cancel != nil {
-		c.cancel(ErrCanceled)
+	if c.waiting != nil {
+		c.waiting.stop(ErrCanceled)
 	}
 }
 
-// Context ends at the call's deadline or cancellation; its values are those of the caller's context. It is made on first use.
+// Context ends at the call's deadline or cancellation, and with the call; its values are those of the caller's context. It has [Call.Wait] as a
+// method, for code that does not know this package: a goroutine that is not the call's uses a context that is derived from it.
 func (c *Call) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.derived == nil {
-		ctx := c.parent
-		if ctx == nil {
-			ctx = context.Background()
+	if c.waiting == nil {
+		c.waiting = &waiting{call: c, parent: c.parent, deadline: c.deadline, engine: c.instance.program.engine, ends: c.ends}
+		if c.parent == nil {
+			c.waiting.parent = context.Background()
 		}
-		ctx, c.release = context.WithDeadlineCause(ctx, c.latest(), ErrDeadline)
-		c.derived, c.cancel = context.WithCancelCause(ctx)
 		if c.closing {
-			c.cancel(ErrCanceled)
+			c.waiting.stop(ErrCanceled)
 		}
 	}
-	return c.derived
-}
-
-// latest is the deadline, or a time so far away that it makes no difference.
-func (c *Call) latest() time.Time {
-	if c.ends == 0 {
-		return c.instance.program.engine.base.Add(100 * 365 * 24 * time.Hour)
-	}
-	return c.deadline
+	return c.waiting
 }
 
 // Deadline returns the call's deadline; ok is false if it has none.
@@ -123,11 +119,19 @@ func (c *Call) stop() {
 	}
 }
 
+// End ends the guest from inside a host function: [Instance.Call] returns err, or why the call is over if it is. It does not
+// return.
+func (c *Call) End(err error) {
+	c.stop()
+	panic(&ending{err})
+}
+
 // sleep waits, but not beyond the call's end.
 func (c *Call) sleep(d time.Duration) {
 	if d <= 0 {
 		return
 	}
+	c.Wait()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -137,12 +141,43 @@ func (c *Call) sleep(d time.Duration) {
 	}
 }
 
+// Wait is for a host function that is about to wait for longer than some microseconds. Without it the wait costs two more switches
+// between threads, with it the next [Instance.Reset] costs some microseconds more.
+func (c *Call) Wait() { c.instance.eachMemory(memory.wait) }
+
+// Linked returns the instance's copy of a linked module; nil if nobody imports that.
+func (c *Call) Linked(name string) *Copy {
+	for _, l := range c.instance.linked {
+		if l.of.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// caller makes the memory of the module that called the host the one that host functions see. It matters only where there
+// are linked modules.
+func (c *Call) caller(m api.Module) {
+	c.linear = c.instance.linear
+	for _, l := range c.instance.linked {
+		if l.module == m {
+			c.linear = l.linear
+		}
+	}
+}
+
 // Memory returns the guest's linear memory, all of it. It is valid until the guest runs again.
-func (c *Call) Memory() []byte { return c.instance.bytes() }
+func (c *Call) Memory() []byte {
+	if m := c.linear; m != nil {
+		b, _ := m.Read(0, m.Size())
+		return b
+	}
+	return nil
+}
 
 // Read returns a view of the guest's memory; false if it is out of bounds.
 func (c *Call) Read(ptr, n uint32) ([]byte, bool) {
-	if m := c.instance.linear; m != nil {
+	if m := c.linear; m != nil {
 		return m.Read(ptr, n)
 	}
 	return nil, false
@@ -150,7 +185,7 @@ func (c *Call) Read(ptr, n uint32) ([]byte, bool) {
 
 // Write copies p into the guest's memory; false, and nothing written, if it would be out of bounds.
 func (c *Call) Write(ptr uint32, p []byte) bool {
-	if m := c.instance.linear; m != nil {
+	if m := c.linear; m != nil {
 		return m.Write(ptr, p)
 	}
 	return false

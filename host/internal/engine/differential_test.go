@@ -185,16 +185,18 @@ func FuzzDifferential(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
 		wasm := generate(seed1, seed2)
-		out, info, err := instrument.Module(wasm, instrument.Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(info.Globals) != 1 {
-			t.Fatalf("globals: %v", info.Globals)
-		}
-		plain, instrumented := observe(t, wasm, ""), observe(t, out, info.Globals[0])
-		if plain != instrumented {
-			t.Errorf("plain:        %.300s\ninstrumented: %.300s", plain, instrumented)
+		plain := observe(t, wasm, "")
+		for what, rewrite := range map[string]rewriting{"instrumented": instrument.Module, "metered": instrument.Metered} {
+			out, info, err := rewrite(wasm, instrument.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(info.Globals) != 1 {
+				t.Fatalf("globals: %v", info.Globals)
+			}
+			if got := observe(t, out, info.Globals[0]); got != plain {
+				t.Errorf("plain: %.300s\n%s: %.300s", plain, what, got)
+			}
 		}
 	})
 }
@@ -266,6 +268,17 @@ func FuzzAccepted(f *testing.F) {
 			t.Fatalf("%d bytes became %d", len(wasm), len(out))
 		}
 		code, err := rt.CompileModule(ctx, out)
+		exact, _, err2 := instrument.Metered(wasm, instrument.Limits{BodyBytes: 1 << 16, Functions: 1000, TableElements: 1000})
+		if err2 != nil {
+			t.Fatalf("not metered: %v", err2)
+		}
+		metered, err2 := rt.CompileModule(ctx, exact)
+		if err2 == nil {
+			metered.Close(ctx)
+		}
+		if (err == nil) != (err2 == nil) {
+			t.Fatalf("valid only one way: %v, metered %v", err, err2)
+		}
 		if err != nil {
 			return
 		}

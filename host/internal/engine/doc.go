@@ -8,17 +8,20 @@
 //
 // What the engine promises about a guest, hostile or not:
 //
-//   - It reaches the host only through the functions in [LoadConfig.Modules] and WASI preview 1 without files,
-//     arguments or sockets.
+//   - It reaches the host only through the functions in [LoadConfig.Modules] and WASI preview 1 without
+//     arguments or sockets, and with the files in [LoadConfig.Files] alone, to read.
 //   - It stops soon after its deadline or its caller's cancellation, wherever it is: in a loop, a recursion, a bulk memory
 //     operation, a sleep, or a host function that respects [Call.Context]. And until then it never holds up Go's
 //     scheduler or garbage collector for longer than about a tenth of a millisecond.
-//   - Its linear memory never exceeds [LoadConfig.MaxMemoryBytes].
+//   - Its linear memory never exceeds [LoadConfig.MaxMemoryBytes], and the stack of its calls, which lies outside, some
+//     12 MB.
+//   - With [LoadConfig.Fuel] it is counted what a call used, the same on every machine, and the call ends when it is more
+//     than that.
 //   - After Reset an instance is byte for byte the image: memory, globals, tables, descriptors. What cannot be restored
 //     is reported as [ErrDiscard], never ignored.
 //   - Nothing it does, and no panic in a host function, ends the process. Each failure is an error of a type below.
 //
 // Errors that a load returns: [*CompileError], [*LinkError], [ErrMemoryLimit], and what a failed initialisation returned.
-// Errors that a call returns: [ErrDeadline], [ErrCanceled], [ErrMemoryLimit], [*ExitError], [*TrapError], [ErrClosed],
+// Errors that a call returns: [ErrDeadline], [ErrCanceled], [ErrMemoryLimit], [ErrFuel], [*ExitError], [*TrapError], [ErrClosed],
 // [ErrUnusable], [*ExportError]. Compare with errors.Is and errors.As.
 package engine

@@ -14,9 +14,10 @@ import (
 	"github.com/odac-run/odachost/host/internal/instrument"
 )
 
-// features are the WebAssembly proposals that guests may use: 2.0, tail calls and extended constant expressions. Threads
-// are off because memory.atomic.wait could not be interrupted, exceptions because each try clones the stack.
-const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst
+// features are the WebAssembly proposals that guests may use: 2.0, tail calls, extended constant expressions, and of
+// threads what one thread can do (see package instrument).
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst |
+	experimental.CoreFeaturesThreads
 
 // Config of an [Engine]. The zero value works: compiled code is kept in memory only.
 type Config struct {

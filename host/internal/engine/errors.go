@@ -14,8 +14,10 @@ var (
 	// ErrMemoryLimit says that the guest asked for more memory than [LoadConfig.MaxMemoryBytes] allows, was told so, and
 	// ended; or that the module declares more to begin with.
 	ErrMemoryLimit = errors.New("engine: memory limit reached")
-	// ErrDiscard says that an instance cannot be restored to the image: its memory grew, a table changed, a segment was
-	// dropped, or its stack overflowed. Close it and make a new one.
+	// ErrFuel says that the call used more fuel than [LoadConfig.Fuel] allows.
+	ErrFuel = errors.New("engine: out of fuel")
+	// ErrDiscard says that an instance cannot be restored to the image: its memory grew, a table changed, or a segment was
+	// dropped. Close it and make a new one.
 	ErrDiscard = errors.New("engine: instance cannot be restored; close it")
 	// ErrUnusable says that the instance's last call failed and that it was not reset since, or that another call is
 	// still running in it.
@@ -23,6 +25,9 @@ var (
 	// ErrClosed says that the engine, program or instance was closed before.
 	ErrClosed = errors.New("engine: closed")
 )
+
+// StackOverflow is the [TrapError.Reason] of a guest whose calls are too deep.
+const StackOverflow = "stack overflow"
 
 // TrapError says that the guest did something that WebAssembly forbids, or that a host function panicked under it.
 type TrapError struct {

@@ -12,6 +12,10 @@ func (in *Instance) failure(err error, marks uint64) error {
 	var end *ending
 	if errors.As(err, &end) {
 		var exit *ExitError
+		var overflow *TrapError
+		if errors.As(end.err, &overflow) {
+			overflow.Stack = newTrap(err).Stack
+		}
 		if marks&instrument.MarkGrowFailed != 0 && errors.As(end.err, &exit) && exit.Code != 0 {
 			return ErrMemoryLimit
 		}
@@ -21,10 +25,6 @@ func (in *Instance) failure(err error, marks uint64) error {
 	if in.call.inHost {
 		trap.Host = true
 		return trap
-	}
-	if trap.Reason == "stack overflow" {
-		// The stack, which is outside of the guest's memory, has become large, and stays so.
-		in.dirty = true
 	}
 	if marks&instrument.MarkGrowFailed != 0 {
 		return ErrMemoryLimit
@@ -40,6 +40,9 @@ func newTrap(err error) *TrapError {
 	lines := strings.Split(strings.TrimSpace(stack), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimPrefix(lines[i], "\t")
+	}
+	if strings.HasPrefix(lines[0], instrument.TickModule) {
+		lines = lines[1:] // not the guest's
 	}
 	return &TrapError{Reason: reason, Stack: strings.Join(lines, "\n")}
 }

@@ -4,76 +4,13 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
-)
 
-// hostileShapes are modules whose function run would never end, or not before the sun.
-func hostileShapes() map[string]func(m *wasmModule) {
-	void := func(m *wasmModule) int { return m.typ(nil, nil) }
-	memory := []byte{0, 1}
-	maxPage := cat(0x41, leb(0), 0x41, leb(7), 0x3f, 0, 0x41, 16, 0x74) // dst 0, value 7, memory.size << 16
-	repeat := func(n int, code []byte) (out []byte) {
-		for range n {
-			out = append(out, code...)
-		}
-		return out
-	}
-	return map[string]func(m *wasmModule){
-		"empty loop": func(m *wasmModule) { m.fn("run", void(m), 0, 0x03, 0x40, 0x0c, 0, 0x0b) },
-		"loop with parameters": func(m *wasmModule) {
-			p := m.typ([]byte{I32, I64}, nil)
-			m.fn("run", void(m), 0, 0x41, 1, 0x42, 2, 0x03, p, 0x0c, 0, 0x0b)
-		},
-		"conditional loop": func(m *wasmModule) { m.fn("run", void(m), 0, 0x03, 0x40, 0x41, 1, 0x0d, 0, 0x0b) },
-		"br_table": func(m *wasmModule) {
-			m.fn("run", void(m), 1, 0x03, 0x40, 0x02, 0x40, 0x20, 0, 0x0e, 3, 1, 0, 1, 1, 0x0b, 0x0c, 0, 0x0b)
-		},
-		"exponential recursion": func(m *wasmModule) {
-			p := m.typ([]byte{I32}, nil)
-			m.fn("f", p, 0, 0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 0, 0x20, 0, 0x41, 1, 0x6b, 0x10, 0, 0x0b)
-			m.fn("run", void(m), 0, 0x41, cat(leb(60)), 0x10, 0)
-		},
-		"tail calls": func(m *wasmModule) { m.fn("run", void(m), 0, 0x12, 0) },
-		"indirect tail calls": func(m *wasmModule) {
-			v := void(m)
-			m.tables = [][]byte{{0x70, 0, 1}}
-			m.elems = [][]byte{cat(0, 0x41, 0, 0x0b, 1, 0)}
-			m.fn("run", v, 0, 0x41, 0, 0x13, v, 0)
-		},
-		"nested loops": func(m *wasmModule) {
-			m.fn("run", void(m), 0, 0x03, 0x40, 0x03, 0x40, 0x41, 0, 0x0d, 0, 0x0c, 1, 0x0b, 0x0b)
-		},
-		"fills": func(m *wasmModule) {
-			m.memory = memory
-			fill := m.fn("f", void(m), 0, maxPage, 0xfc, 11, 0)
-			calls := m.fn("g", 0, 0, repeat(1000, cat(0x10, fill)))
-			m.fn("run", 0, 0, 0x41, cat(leb(500)), 0x40, 0, 0x1a, repeat(1000, cat(0x10, calls)))
-		},
-		"copies": func(m *wasmModule) {
-			m.memory = memory
-			f := m.fn("f", void(m), 0, 0x41, 1, 0x41, 0, 0x3f, 0, 0x41, 16, 0x74, 0x41, 1, 0x6b, 0xfc, 10, 0, 0)
-			calls := m.fn("g", 0, 0, repeat(1000, cat(0x10, f)))
-			m.fn("run", 0, 0, 0x41, cat(leb(500)), 0x40, 0, 0x1a, repeat(1000, cat(0x10, calls)))
-		},
-		"grows": func(m *wasmModule) {
-			m.memory = memory
-			m.fn("run", void(m), 0, 0x03, 0x40, 0x41, 1, 0x40, 0, 0x1a, 0x0c, 0, 0x0b)
-		},
-		"host calls": func(m *wasmModule) {
-			v := void(m)
-			m.imp("test:host/v1", "nop", v)
-			m.fn("run", v, 0, 0x03, 0x40, 0x10, 0, 0x0c, 0, 0x0b)
-		},
-		"leaves": func(m *wasmModule) {
-			leaf := m.fn("leaf", void(m), 0, repeat(2000, cat(0x41, 1, 0x1a)))
-			calls := m.fn("g", 0, 0, repeat(10000, cat(0x10, leaf)))
-			more := m.fn("h", 0, 0, repeat(10000, cat(0x10, calls)))
-			m.fn("run", 0, 0, repeat(1000, cat(0x10, more)))
-		},
-	}
-}
+	"github.com/odac-run/odachost/internal/testkit"
+)
 
 // nopModule has a host function that returns at once.
 func nopModule() Module {
@@ -85,8 +22,8 @@ func TestHostileShapes(t *testing.T) {
 	for _, interpreter := range []bool{false, true} {
 		e := newEngine(t, Config{Interpreter: interpreter})
 		for name, build := range hostileShapes() {
-			if interpreter && name == "fills" {
-				continue // the interpreter fills byte by byte, and one chunk then takes longer than a test should
+			if interpreter && (name == "fills" || name == "deep recursion") {
+				continue // it fills byte by byte, and one chunk takes longer than a test should; it allows 2000 frames
 			}
 			t.Run(name, func(t *testing.T) {
 				var m wasmModule
@@ -102,18 +39,46 @@ func TestHostileShapes(t *testing.T) {
 	}
 }
 
-func TestStackOverflow(t *testing.T) {
+// TestStack says that calls without end end in a trap long before they fill what wazero allows, and that the instance is
+// as good as new.
+func TestStack(t *testing.T) {
 	var m wasmModule
-	m.fn("run", m.typ(nil, nil), 0, 0x10, 0)
+	void := m.typ(nil, nil)
+	m.fn("run", void, 0, 0x10, 0)
+	m.fn("small", void, 0)
 	p := load(t, newEngine(t, Config{}), m.bytes(), LoadConfig{})
 	in := newInstance(t, p)
+	call(t, in, "small")
+	if in.functions["small"].stackBytes() == 0 {
+		t.Fatal("wazero keeps its stack elsewhere: nothing bounds it")
+	}
 	var trap *TrapError
-	if _, err := in.Call(t.Context(), nil, time.Time{}, "run"); !errors.As(err, &trap) || trap.Reason != "stack overflow" {
+	if _, err := in.Call(t.Context(), nil, time.Time{}, "run"); !errors.As(err, &trap) || trap.Reason != StackOverflow || trap.Host {
 		t.Errorf("error is %v, want a stack overflow", err)
+	} else if !strings.HasPrefix(trap.Stack, ".$1()\n.$1()") {
+		t.Errorf("no stack: %q", trap.Stack)
 	}
-	if err := in.Reset(); !errors.Is(err, ErrDiscard) {
-		t.Errorf("Reset: %v, want ErrDiscard, because the stack stays large", err)
+	if n := in.running.stackBytes(); n < maxStackBytes || n > 3*maxStackBytes {
+		t.Errorf("the stack had %d bytes at the end", n)
 	}
+	if err := in.Reset(); err != nil {
+		t.Errorf("Reset: %v", err)
+	}
+	if in.functions["run"] != nil {
+		t.Error("the stack stays large")
+	}
+	call(t, in, "small")
+}
+
+// TestDeepGuest says that the bound on the stack leaves room for what a Go program does itself: encoding/json nests up to
+// 10,000 levels.
+func TestDeepGuest(t *testing.T) {
+	p := load(t, newEngine(t, Config{}), testkit.BuildGuest(t, "testdata/work"), LoadConfig{})
+	in := newInstance(t, p)
+	if call(t, in, "nested", 10_000) != 1 {
+		t.Error("10,000 nested arrays are not parsed")
+	}
+	t.Logf("a stack of %d bytes", in.running.stackBytes())
 }
 
 func TestEndlessStart(t *testing.T) {
@@ -169,6 +134,56 @@ func TestBudgetIsOutOfReach(t *testing.T) {
 		var bad *CompileError
 		if _, err := e.Load(t.Context(), m.bytes(), LoadConfig{}); !errors.As(err, &bad) || bad.Offset <= 0 {
 			t.Errorf("%s: error is %v, want a CompileError with its offset", name, err)
+		}
+	}
+}
+
+// TestWait says what atomic instructions do where there is one thread.
+func TestWait(t *testing.T) {
+	for _, interpreter := range []bool{false, true} {
+		var m wasmModule
+		m.memory = []byte{3, 1, 2} // shared
+		wait32, wait64 := m.typ([]byte{I32, I32, I64}, []byte{I32}), m.typ([]byte{I32, I64, I64}, []byte{I32})
+		notify := m.typ([]byte{I32, I32}, []byte{I32})
+		m.fn("wait32", wait32, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfe, 1, 2, 4)
+		m.fn("wait64", wait64, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfe, 2, 3, 8)
+		m.fn("notify", notify, 0, 0x20, 0, 0x20, 1, 0xfe, 0, 2, 0)
+		m.fn("add", notify, 0, 0x20, 0, 0x20, 1, 0xfe, 0x1e, 2, 0) // i32.atomic.rmw.add
+		in := newInstance(t, load(t, newEngine(t, Config{Interpreter: interpreter}), m.bytes(), LoadConfig{}))
+		const forever = 1<<64 - 1
+		for _, c := range []struct {
+			export string
+			args   []uint64
+			want   uint64
+			trap   string
+		}{
+			{"add", []uint64{4, 7}, 0, ""},
+			{"wait32", []uint64{0, 6, forever}, 1, ""},
+			{"wait32", []uint64{0, 7, 0}, 2, ""},
+			{"wait32", []uint64{0, 7, forever}, 0, "unreachable"},
+			{"wait32", []uint64{0, 7, 1}, 0, "unreachable"},
+			{"wait32", []uint64{2, 0, 0}, 0, "unaligned atomic"},
+			{"wait32", []uint64{65536, 0, 0}, 0, "out of bounds memory access"},
+			{"wait64", []uint64{0, 1 << 40, forever}, 1, ""},
+			{"wait64", []uint64{0, 0, 0}, 2, ""},
+			{"wait64", []uint64{0, 0, forever}, 0, "unreachable"},
+			{"notify", []uint64{0, 100}, 0, ""},
+			{"notify", []uint64{1, 100}, 0, "unaligned atomic"},
+			{"notify", []uint64{65536, 100}, 0, "out of bounds memory access"},
+			{"add", []uint64{4, 0}, 7, ""},
+		} {
+			got, err := in.Call(t.Context(), nil, time.Time{}, c.export, c.args...)
+			var trap *TrapError
+			if err != nil && !errors.As(err, &trap) {
+				t.Fatal(err)
+			}
+			switch {
+			case c.trap == "" && (err != nil || got != c.want):
+				t.Errorf("%s(%d) = %d, %v; want %d", c.export, c.args, got, err, c.want)
+			case c.trap != "" && (trap == nil || trap.Reason != c.trap):
+				t.Errorf("%s(%d): error is %v, want %s", c.export, c.args, err, c.trap)
+			}
+			in.state.Store(ready) // the memory stays
 		}
 	}
 }

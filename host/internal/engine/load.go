@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/odac-run/odachost/host/internal/instrument"
@@ -31,7 +30,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, cfg LoadConfig) (*Progra
 	if err != nil {
 		return nil, err
 	}
-	out, info, err := instrument.Module(wasm, instrument.Limits{})
+	out, info, err := cfg.rewrite()(wasm, instrument.Limits{})
 	if err != nil {
 		return nil, compileError(err)
 	}
@@ -48,10 +47,22 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, cfg LoadConfig) (*Progra
 	if err := e.register(); err != nil {
 		return nil, err
 	}
-	if err := p.load(ctx, out); err != nil {
+	linked, err := p.prepareLinked()
+	if err == nil {
+		err = p.load(ctx, out, linked)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// rewrite is the instrumentation that the configuration asks for.
+func (c *LoadConfig) rewrite() func([]byte, instrument.Limits) ([]byte, *instrument.Info, error) {
+	if c.Fuel != 0 {
+		return instrument.Metered
+	}
+	return instrument.Module
 }
 
 func memoryPages(bytes int64) (uint32, error) {
@@ -65,7 +76,7 @@ func memoryPages(bytes int64) (uint32, error) {
 }
 
 // load compiles and links the instrumented module, initialises it, and takes the image.
-func (p *Program) load(ctx context.Context, wasm []byte) error {
+func (p *Program) load(ctx context.Context, wasm []byte, linked [][]byte) (err error) {
 	config := wazero.NewRuntimeConfig()
 	if p.engine.cfg.Interpreter {
 		config = wazero.NewRuntimeConfigInterpreter()
@@ -79,17 +90,22 @@ func (p *Program) load(ctx context.Context, wasm []byte) error {
 	if err := p.linkable(); err != nil {
 		return err
 	}
-	if err := p.compile(ctx, wasm); err != nil {
+	for i, l := range p.linked {
+		if l.code, err = p.compile(ctx, linked[i]); err != nil {
+			return fmt.Errorf("engine: linked module %s: %w", l.Name, err)
+		}
+	}
+	if p.code, err = p.compile(ctx, wasm); err != nil {
 		return err
 	}
 	return p.initialise(ctx)
 }
 
 // compile makes code of the bytes, or takes it from the cache; of several loads of the same bytes one makes it.
-func (p *Program) compile(ctx context.Context, wasm []byte) (err error) {
+func (p *Program) compile(ctx context.Context, wasm []byte) (code wazero.CompiledModule, err error) {
 	unlock, err := p.engine.compile.lock(ctx, sha256.Sum256(wasm))
 	if err != nil {
-		return fmt.Errorf("engine: waiting for another load of the same module: %w", err)
+		return nil, fmt.Errorf("engine: waiting for another load of the same module: %w", err)
 	}
 	defer unlock()
 	// A fault in the compiler is one module's misfortune.
@@ -99,10 +115,10 @@ func (p *Program) compile(ctx context.Context, wasm []byte) (err error) {
 		}
 	}()
 	workers := experimental.WithCompilationWorkers(context.Background(), p.engine.cfg.CompileWorkers)
-	if p.code, err = p.runtime.CompileModule(workers, wasm); err != nil {
-		return compileError(err)
+	if code, err = p.runtime.CompileModule(workers, wasm); err != nil {
+		return nil, compileError(err)
 	}
-	return nil
+	return code, nil
 }
 
 // initialise runs what the module runs once, then the warm-up, and takes the image of the result.
@@ -117,26 +133,29 @@ func (p *Program) initialise(ctx context.Context) error {
 		p.keepData()
 		return nil
 	}
-	image, err := p.engine.memories.take(in.memory, in.bytes())
-	if err != nil {
+	if err := p.takeImages(in); err != nil {
 		return fmt.Errorf("engine: image: %w", err)
 	}
-	p.image, p.imageGlobals = image, in.saveGlobals()
-	p.info.Data = nil
 	return nil
 }
 
 // keepData makes the data segments independent of the module's bytes.
 func (p *Program) keepData() {
-	for i, s := range p.info.Data {
-		p.info.Data[i].Bytes = slices.Clone(s.Bytes)
+	infos := []*instrument.Info{p.info}
+	for _, l := range p.linked {
+		infos = append(infos, l.info)
+	}
+	for _, info := range infos {
+		for i, s := range info.Data {
+			info.Data[i].Bytes = slices.Clone(s.Bytes)
+		}
 	}
 }
 
 // writeData does what instantiation would have done with the data segments that were taken out of the module.
-func (p *Program) writeData(in *Instance) error {
-	memory := in.bytes()
-	for i, s := range p.info.Data {
+func (s *sandbox) writeData(info *instrument.Info) error {
+	memory := s.bytes()
+	for i, s := range info.Data {
 		if uint64(s.Offset)+uint64(len(s.Bytes)) > uint64(len(memory)) {
 			return &TrapError{Reason: fmt.Sprintf("instantiation: data segment %d: out of bounds memory access", i)}
 		}
@@ -157,18 +176,13 @@ func (p *Program) initialised(ctx context.Context) (*Instance, error) {
 	}
 	in.latest = p.engine.now() + int64(timeout)
 	start := func() error {
-		if err := p.writeData(in); err != nil {
+		for _, c := range in.linked {
+			if err := in.startModule(ctx, &c.sandbox, c.of.info); err != nil {
+				return fmt.Errorf("linked module %s: %w", c.of.Name, err)
+			}
+		}
+		if err := in.startModule(ctx, &in.sandbox, p.info); err != nil {
 			return err
-		}
-		if p.info.Start {
-			if _, err := in.Call(ctx, nil, time.Time{}, instrument.StartExport); err != nil {
-				return fmt.Errorf("start function: %w", err)
-			}
-		}
-		if x, ok := p.byName["_initialize"]; ok && len(x.Params)+len(x.Results) == 0 {
-			if _, err := in.Call(ctx, nil, time.Time{}, "_initialize"); err != nil {
-				return fmt.Errorf("_initialize: %w", err)
-			}
 		}
 		if p.cfg.Warm != nil {
 			return p.cfg.Warm(ctx, in)
@@ -192,13 +206,4 @@ func (p *Program) moduleConfig() wazero.ModuleConfig {
 		config = config.WithEnv(k, v)
 	}
 	return config
-}
-
-// mutable returns the globals that are saved and restored.
-func (p *Program) mutable(mod api.Module) []api.MutableGlobal {
-	globals := make([]api.MutableGlobal, 0, len(p.info.Globals))
-	for _, name := range p.info.Globals {
-		globals = append(globals, mod.ExportedGlobal(name).(api.MutableGlobal))
-	}
-	return globals
 }

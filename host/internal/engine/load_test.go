@@ -227,6 +227,50 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestCloseMeetsNew closes programs, one with an image and one without, while instances are made: nobody works on memory that is gone.
+func TestCloseMeetsNew(t *testing.T) {
+	e := newEngine(t, Config{})
+	for name, grows := range map[string]bool{"image": false, "no image": true} {
+		m := wasmModule{memory: []byte{0, 1}, datas: [][]byte{cat(0, 0x41, 0, 0x0b, "hello")}, tables: [][]byte{{0x70, 0, 1}}}
+		m.start = 1 + m.fn("start", m.typ(nil, nil), 0)
+		if grows {
+			m.start = 1 + m.fn("grow", m.typ(nil, nil), 0, 0xd0, 0x70, 0x41, 1, 0xfc, 0x0f, 0, 0x1a) // table.grow
+		}
+		for range 50 {
+			p, err := e.Load(t.Context(), m.bytes(), LoadConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (p.ImageBytes() == 0) != grows {
+				t.Fatalf("%s: the image has %d bytes", name, p.ImageBytes())
+			}
+			var wg sync.WaitGroup
+			made := make(chan struct{}, 1)
+			for range 2 {
+				wg.Go(func() {
+					for {
+						if _, err := p.New(context.Background()); err != nil {
+							if !errors.Is(err, ErrClosed) {
+								t.Errorf("%s: %v, want ErrClosed", name, err)
+							}
+							return
+						}
+						select {
+						case made <- struct{}{}:
+						default:
+						}
+					}
+				})
+			}
+			<-made
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+		}
+	}
+}
+
 // TestHammer races calls with short deadlines, cancellations, resets and closes. No call may suffer from what was meant
 // for another: one that has all the time in the world and no one to cancel it must succeed.
 func TestHammer(t *testing.T) {

@@ -35,8 +35,17 @@ type memory interface {
 	// adopt and adopted put the image in place of what instantiation left, before and after wazero learns its size.
 	adopt(img image) error
 	adopted(img image, contents []byte) error
+	// begin and end are around a call, and wait before what may wait in it, all on its goroutine, so that reset can know what it wrote.
+	begin()
+	wait()
+	end()
 	// reset puts the image in place of what a call left. The memory has the image's size.
 	reset(img image, contents []byte) error
+	// zero clears p, which is the memory's beginning, by giving its pages back; false if it did not. Only for a memory that
+	// never had an image.
+	zero(p []byte) bool
+	// trim gives back pages that were written to, of a memory that is at the image.
+	trim(contents []byte) error
 	// Free unmaps the memory; also called twice.
 	Free()
 }
@@ -66,7 +75,12 @@ type heapMemory struct{}
 
 func (heapMemory) allocator() experimental.MemoryAllocator { return nil }
 func (heapMemory) adopt(image) error                       { return nil }
+func (heapMemory) zero([]byte) bool                        { return false }
+func (heapMemory) trim([]byte) error                       { return nil }
 func (heapMemory) Free()                                   {}
+func (heapMemory) begin()                                  {}
+func (heapMemory) wait()                                   {}
+func (heapMemory) end()                                    {}
 
 func (m heapMemory) adopted(img image, contents []byte) error { return m.reset(img, contents) }
 

@@ -1,9 +1,13 @@
+//go:build !portable
+
 package engine
 
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"runtime"
 	"unsafe"
 
 	"github.com/tetratelabs/wazero/experimental"
@@ -146,9 +150,20 @@ type mappedMemory struct {
 	reserved []byte
 	used     uint64
 	// resets since the private pages were last dropped.
-	resets  int
-	regions [64]pageRegion
+	resets int
+	// known are the pages that were private at the last scan.
+	known []region
+	// sure says that no others are, called that a call began after the last reset, pinned that it keeps its thread, which had had
+	// so many faults when it began.
+	sure, called, pinned bool
+	faults               int64
+	regions              [64]pageRegion
 }
+
+// region is a part of a memory, as offsets.
+type region struct{ start, end uintptr }
+
+var pageSize = os.Getpagesize()
 
 func (m *mappedMemory) allocator() experimental.MemoryAllocator {
 	return experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return m })
@@ -176,6 +191,15 @@ func (m *mappedMemory) Free() {
 	}
 }
 
+func (m *mappedMemory) zero(p []byte) bool {
+	whole := len(p) &^ (os.Getpagesize() - 1)
+	if unix.Madvise(p[:whole], unix.MADV_DONTNEED) != nil {
+		return false
+	}
+	clear(p[whole:])
+	return true
+}
+
 func (m *mappedMemory) adopt(img image) error {
 	i := img.(*mappedImage)
 	if len(i.view) == 0 {
@@ -192,42 +216,101 @@ func (m *mappedMemory) adopt(img image) error {
 	return nil
 }
 
-func (m *mappedMemory) adopted(image, []byte) error { return nil }
+func (m *mappedMemory) adopted(image, []byte) error {
+	// Pages may be private from the start: a process that locks its memory (mlockall with MCL_FUTURE) gets them with the mapping.
+	m.known, m.sure = m.known[:0], false
+	return nil
+}
+
+// begin and end are around a call: they count the page faults of its thread, which it keeps meanwhile. The first write to a page of the
+// image is one, so after a call without any, the private pages are those of the calls before. Only the first call after a reset
+// is looked at: an instance that is never reset does not pay.
+//
+// A process that locks what it has mapped already (mlockall with MCL_CURRENT) makes pages private without a fault of the thread: it has
+// to do so before it makes instances.
+func (m *mappedMemory) begin() {
+	if m.sure && !m.called && m.memories.mode == resetScan {
+		runtime.LockOSThread()
+		m.called, m.pinned, m.faults = true, true, threadFaults()
+	}
+}
+
+func (m *mappedMemory) end() {
+	m.sure = m.pinned && threadFaults() == m.faults
+	m.wait()
+}
+
+// wait lets the thread go, because a goroutine that waits with its thread makes two switches between threads of it.
+func (m *mappedMemory) wait() {
+	if m.pinned {
+		m.pinned = false
+		runtime.UnlockOSThread()
+	}
+}
+
+// threadFaults is how many page faults the thread had.
+func threadFaults() int64 {
+	var usage unix.Rusage
+	_, _, errno := unix.RawSyscall(unix.SYS_GETRUSAGE, unix.RUSAGE_THREAD, uintptr(unsafe.Pointer(&usage)), 0)
+	if errno != 0 {
+		return -1 - rand.Int64() // equals no other
+	}
+	return usage.Minflt + usage.Majflt
+}
 
 func (m *mappedMemory) reset(img image, contents []byte) error {
+	sure := m.sure
+	m.called, m.sure = false, true
 	if len(contents) == 0 {
 		return nil
 	}
 	if m.memories.mode == resetDrop {
 		return m.drop(contents)
 	}
-	source := img.bytes()
-	base := uintptr(unsafe.Pointer(unsafe.SliceData(contents)))
-	pages, rest := 0, contents
-	for len(rest) > 0 {
-		n, next, err := m.memories.written(rest, m.regions[:])
-		if err != nil {
+	if !sure {
+		if err := m.scan(contents); err != nil {
 			return m.drop(contents)
 		}
-		for _, r := range m.regions[:n] {
-			from, to := r.start-base, r.end-base
-			copy(contents[from:to], source[from:to])
-			pages += int(to-from) / os.Getpagesize()
-		}
-		if pages > maxPrivatePages {
-			return m.drop(contents)
-		}
-		rest = contents[min(int(next-base), len(contents)):]
 	}
-	if m.resets++; m.resets >= dropEvery && pages >= dropFrom {
+	source := img.bytes()
+	pages := 0
+	for _, r := range m.known {
+		copy(contents[r.start:r.end], source[r.start:r.end])
+		pages += int(r.end-r.start) / pageSize
+	}
+	if m.resets++; pages > maxPrivatePages || m.resets >= dropEvery && pages >= dropFrom {
 		return m.drop(contents)
 	}
 	return nil
 }
 
+// scan asks which pages are private. Their regions are relative to contents.
+func (m *mappedMemory) scan(contents []byte) error {
+	m.known = m.known[:0]
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(contents)))
+	for rest := contents; len(rest) > 0; {
+		n, next, err := m.memories.written(rest, m.regions[:])
+		if err != nil {
+			return err
+		}
+		for _, r := range m.regions[:n] {
+			m.known = append(m.known, region{r.start - base, r.end - base})
+		}
+		rest = contents[min(int(next-base), len(contents)):]
+	}
+	return nil
+}
+
+func (m *mappedMemory) trim(contents []byte) error {
+	if len(contents) == 0 {
+		return nil
+	}
+	return m.drop(contents)
+}
+
 // drop gives the private pages back to the system, so that the image shows again.
 func (m *mappedMemory) drop(contents []byte) error {
-	m.resets = 0
+	m.resets, m.known = 0, m.known[:0]
 	if err := unix.Madvise(contents, unix.MADV_DONTNEED); err != nil {
 		return fmt.Errorf("drop private pages: %w", err)
 	}
@@ -265,7 +348,7 @@ func (ms *mappedMemories) written(p []byte, regions []pageRegion) (n int, next u
 		returnMask: pageIsPresent,
 	}
 	scan.size = uint64(unsafe.Sizeof(scan))
-	found, _, errno := unix.Syscall(unix.SYS_IOCTL, ms.pagemap.Fd(), pagemapScan, uintptr(unsafe.Pointer(&scan)))
+	found, _, errno := unix.RawSyscall(unix.SYS_IOCTL, ms.pagemap.Fd(), pagemapScan, uintptr(unsafe.Pointer(&scan)))
 	if errno != 0 {
 		return 0, 0, errno
 	}

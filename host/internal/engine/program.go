@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/metrics"
 	"slices"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/odac-run/odachost/host/internal/instrument"
 )
@@ -27,6 +26,8 @@ type Program struct {
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
 	wasi    wazero.CompiledModule
+	// linked are the linked modules that are imported.
+	linked []*linkedModule
 	// image is nil if the module's state after initialisation cannot be copied.
 	image        image
 	imageGlobals []uint64
@@ -62,11 +63,25 @@ func (p *Program) ImageBytes() int64 {
 	return int64(len(p.image.bytes()))
 }
 
-// New makes an instance that is at the image.
+// New makes an instance that is at the image. The error is [ErrClosed] if the program is closed before it is made.
 func (p *Program) New(ctx context.Context) (*Instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("engine: new instance: %w", err)
 	}
+	in, err := p.imaged(ctx)
+	if err == nil {
+		return in, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed { // err tells where Close interrupted
+		return nil, ErrClosed
+	}
+	return nil, err
+}
+
+// imaged makes an instance from the image, or, without one, initialises it anew.
+func (p *Program) imaged(ctx context.Context) (*Instance, error) {
 	if p.image == nil {
 		return p.initialised(ctx)
 	}
@@ -74,7 +89,7 @@ func (p *Program) New(ctx context.Context) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.adopt(); err != nil {
+	if err := in.hold(in.adopt); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
 	return in, nil
@@ -105,25 +120,24 @@ func (p *Program) instantiate() (*Instance, error) {
 }
 
 func (p *Program) newInstance() (in *Instance, err error) {
-	memory, err := p.engine.memories.make(int64(p.maxPages) * pageBytes)
-	if err != nil {
-		return nil, fmt.Errorf("engine: memory of an instance: %w", err)
-	}
-	ctx := context.Background()
-	if a := memory.allocator(); a != nil {
-		ctx = experimental.WithMemoryAllocator(ctx, a)
-	}
-	mod, err := p.runtime.InstantiateModule(ctx, p.code, p.moduleConfig())
-	if err != nil {
-		memory.Free()
-		return nil, &TrapError{Reason: "instantiation: " + err.Error()}
-	}
-	in = &Instance{program: p, module: mod, memory: memory, globals: p.mutable(mod), functions: map[string]*function{}}
-	if p.info.HasMemory {
-		in.linear = mod.Memory()
-	}
-	in.marks = mod.ExportedGlobal(instrument.StateExport).(api.MutableGlobal)
+	in = &Instance{program: p, runnable: [1]metrics.Sample{{Name: runnable}}, functions: map[string]*function{}}
 	in.call.instance = in
+	for _, l := range p.linked {
+		c := &Copy{of: l}
+		if c.sandbox, err = p.newSandbox(l.code, l.info, l.maxBytes, in.linked); err != nil {
+			return nil, errors.Join(err, in.freeModules())
+		}
+		in.linked = append(in.linked, c)
+	}
+	if in.sandbox, err = p.newSandbox(p.code, p.info, int64(p.maxPages)*pageBytes, in.linked); err != nil {
+		return nil, errors.Join(err, in.freeModules())
+	}
+	if p.cfg.Fuel != 0 {
+		in.fuel.count(in.module)
+		for _, c := range in.linked {
+			in.fuel.count(c.module)
+		}
+	}
 	return in, nil
 }
 
@@ -161,6 +175,14 @@ func (p *Program) Close() error {
 	ctx := context.Background()
 	if p.code != nil {
 		errs = append(errs, p.code.Close(ctx))
+	}
+	for _, l := range p.linked {
+		if l.code != nil {
+			errs = append(errs, l.code.Close(ctx))
+		}
+		if l.image != nil {
+			errs = append(errs, l.image.close())
+		}
 	}
 	if p.wasi != nil {
 		errs = append(errs, p.wasi.Close(ctx))

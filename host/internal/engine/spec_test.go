@@ -24,25 +24,24 @@ import (
 
 // specSuites are the folders of the specification's tests in wazero's module, and what they need enabled.
 var specSuites = map[string]api.CoreFeatures{
-	"v1":                 api.CoreFeaturesV1,
-	"v2":                 api.CoreFeaturesV2,
-	"tail-call":          api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall,
-	"extended-const":     api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst,
-	"threads":            api.CoreFeaturesV2 | experimental.CoreFeaturesThreads,
-	"exception-handling": api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExceptionHandling,
+	"v1":             api.CoreFeaturesV1,
+	"v2":             api.CoreFeaturesV2,
+	"tail-call":      api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall,
+	"extended-const": api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst,
+	"threads":        api.CoreFeaturesV2 | experimental.CoreFeaturesThreads,
 }
 
 // specKnown are the lines of scripts at which the two runs differ, and why that is right.
 var specKnown = map[string]string{
-	"v1/linking:248":            "a data segment that does not fit is found after a table of another module was written; no module imports tables here",
-	"v2/ref_func:113":           "the start function is exported, and so may be referred to",
-	"v2/binary-leb128:969":      "an opcode that is longer than need be could be read in two ways",
-	"exception-handling/tag:30": "recursive types are not supported, and exceptions not enabled",
-	"exception-handling/tag:40": "recursive types are not supported, and exceptions not enabled",
+	"v1/linking:248":       "a data segment that does not fit is found after a table of another module was written; no module imports tables here",
+	"v2/ref_func:113":      "the start function is exported, and so may be referred to",
+	"threads/atomic:492":   "a wait in a memory that is not shared traps, in other words",
+	"threads/atomic:493":   "a wait in a memory that is not shared traps, in other words",
+	"v2/binary-leb128:969": "an opcode that is longer than need be could be read in two ways",
 }
 
-// TestSpec runs every script of the WebAssembly specification's tests twice, as it is and instrumented with a budget so
-// small that nearly every check is a tick, and compares each result, trap and byte of memory.
+// TestSpec runs every script of the WebAssembly specification's tests three times, as it is, instrumented with a budget so
+// small that nearly every check is a tick, and metered, and compares each result, trap and byte of memory.
 func TestSpec(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
 	if err != nil {
@@ -82,13 +81,16 @@ type specValue struct {
 	Value    any
 }
 
-// specSide is one of the two runs of a script.
+// rewriting is instrument.Module or instrument.Metered.
+type rewriting func([]byte, instrument.Limits) ([]byte, *instrument.Info, error)
+
+// specSide is one of the runs of a script.
 type specSide struct {
-	instrumented bool
-	runtime      wazero.Runtime
-	modules      map[string]api.Module
-	current      api.Module
-	ctx          context.Context
+	rewrite rewriting // nil: as it is
+	runtime wazero.Runtime
+	modules map[string]api.Module
+	current api.Module
+	ctx     context.Context
 }
 
 func runScript(t *testing.T, root, script string, f api.CoreFeatures) {
@@ -100,24 +102,29 @@ func runScript(t *testing.T, root, script string, f api.CoreFeatures) {
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		t.Fatal(err)
 	}
-	sides := [2]*specSide{newSpecSide(t, root, f, false), newSpecSide(t, root, f, true)}
+	var sides [3]*specSide
+	for i, rewrite := range []rewriting{nil, instrument.Module, instrument.Metered} {
+		sides[i] = newSpecSide(t, root, f, rewrite)
+	}
 	actions := 0
 	for _, c := range doc.Commands {
 		if strings.HasSuffix(c.Filename, ".wat") {
 			continue // malformed text is no concern of ours
 		}
-		var results [2]string
+		var results [3]string
 		for i, s := range sides {
 			results[i] = s.run(t, filepath.Dir(script), c)
 		}
 		actions++
 		key := fmt.Sprintf("%s:%d", strings.TrimPrefix(t.Name(), "TestSpec/"), c.Line)
-		if results[0] != results[1] && specKnown[key] == "" {
-			t.Errorf("line %d: %s %s\n plain:        %s\n instrumented: %s", c.Line, c.Type, c.Action.Field, results[0], results[1])
-		}
-		a, b := specMemory(sides[0].current), specMemory(sides[1].current)
-		if !bytes.Equal(a, b) {
-			t.Fatalf("line %d: %s %s: the memories differ", c.Line, c.Type, c.Action.Field)
+		memory := specMemory(sides[0].current)
+		for i, what := range []string{"plain", "instrumented", "metered"} {
+			if results[0] != results[i] && specKnown[key] == "" {
+				t.Errorf("line %d: %s %s\n plain: %s\n %s: %s", c.Line, c.Type, c.Action.Field, results[0], what, results[i])
+			}
+			if !bytes.Equal(memory, specMemory(sides[i].current)) {
+				t.Fatalf("line %d: %s %s: %s: the memories differ", c.Line, c.Type, c.Action.Field, what)
+			}
 		}
 	}
 	t.Logf("%d commands", actions)
@@ -132,8 +139,8 @@ func specMemory(m api.Module) []byte {
 	return b
 }
 
-func newSpecSide(t *testing.T, root string, f api.CoreFeatures, instrumented bool) *specSide {
-	s := &specSide{instrumented: instrumented, modules: map[string]api.Module{}}
+func newSpecSide(t *testing.T, root string, f api.CoreFeatures, rewrite rewriting) *specSide {
+	s := &specSide{rewrite: rewrite, modules: map[string]api.Module{}}
 	bg := context.Background()
 	s.ctx = experimental.WithImportResolver(bg, func(name string) api.Module { return s.modules[name] })
 	s.runtime = wazero.NewRuntimeWithConfig(bg, wazero.NewRuntimeConfig().WithCoreFeatures(f|api.CoreFeatureMutableGlobal))
@@ -167,7 +174,7 @@ func (s *specSide) run(t *testing.T, dir string, c specCommand) string {
 	case "module":
 		m, err := s.instantiate(t, dir, c.Filename)
 		if err != nil {
-			t.Logf("line %d: instrumented=%v: %v", c.Line, s.instrumented, err)
+			t.Logf("line %d: rewritten=%v: %v", c.Line, s.rewrite != nil, err)
 			s.current = nil
 			return "module failed"
 		}
@@ -202,14 +209,14 @@ func (s *specSide) instantiate(t *testing.T, dir, file string) (api.Module, erro
 		t.Fatal(err)
 	}
 	var info *instrument.Info
-	if s.instrumented {
-		if wasm, info, err = instrument.Module(wasm, instrument.Limits{TableElements: math.MaxInt32}); err != nil {
+	if s.rewrite != nil {
+		if wasm, info, err = s.rewrite(wasm, instrument.Limits{TableElements: math.MaxInt32}); err != nil {
 			return nil, err
 		}
 	}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	m, err := s.runtime.InstantiateWithConfig(s.ctx, wasm, config)
-	if err != nil || !s.instrumented {
+	if err != nil || s.rewrite == nil {
 		return m, err
 	}
 	for _, d := range info.Data {

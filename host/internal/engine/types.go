@@ -38,10 +38,23 @@ type LoadConfig struct {
 	Name string
 	// Modules are exactly the host modules that were granted. WASI preview 1 is always there.
 	Modules []Module
+	// Linked are modules of which every instance has copies: see there. They are instantiated and initialised in this order,
+	// before the program's.
+	Linked []Linked
+	// Begin and End, if set, are called before and after the guest in every call, End before linked modules are reset, also in those of initialisation and in calls
+	// that failed, while the instance is the call's. They must not panic, nor keep c.
+	Begin, End func(c *Call)
+	// Files are what the guest may read by WASI. With them an instance has descriptors that cannot be restored, and Reset always
+	// answers [ErrDiscard].
+	Files []Files
 	// Env is the environment that the guest sees. It sees no other, and no arguments.
 	Env map[string]string
 	// MaxMemoryBytes is the most linear memory an instance may have, rounded down to 64 KiB; 0 means 64 MiB.
 	MaxMemoryBytes int64
+	// Fuel is how much each call may use, about one unit for an instruction ([Instance.FuelUsed]); the same module and
+	// input always use the same. It is looked at in loops and at the entry of functions, so that a call may use a little
+	// more. -1 counts without a limit; 0 does not count, which is faster. Initialisation and Warm are not limited by it.
+	Fuel int64
 	// InitTimeout bounds the start function, _initialize and Warm together, not the compilation; 0 means 10 s.
 	InitTimeout time.Duration
 	// Warm, if set, is called once with an initialised instance before the image is taken: register and warm up here, by

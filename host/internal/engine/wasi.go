@@ -13,7 +13,10 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-const wasiModule = wasi_snapshot_preview1.ModuleName
+// WASI is the module of WASI preview 1, which is always linked.
+const WASI = wasi_snapshot_preview1.ModuleName
+
+const wasiModule = WASI
 
 // Numbers of WASI preview 1.
 const (
@@ -43,8 +46,9 @@ func (p *Program) linkWASI(ctx context.Context) error {
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
 	i32 := I32
 	own := func(name string, params []ValueType, f func(c *Call, stack []uint64) uint32) {
-		call := func(ctx context.Context, _ api.Module, stack []uint64) {
+		call := func(ctx context.Context, m api.Module, stack []uint64) {
 			c := ctx.(callContext).Call
+			c.caller(m)
 			c.inHost = true
 			errno := f(c, stack)
 			c.inHost = false
@@ -54,9 +58,11 @@ func (p *Program) linkWASI(ctx context.Context) error {
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(call), params, []ValueType{i32}).Export(name)
 	}
 	own("fd_write", []ValueType{i32, i32, i32, i32}, (*Call).fdWrite)
-	own("fd_close", []ValueType{i32}, func(_ *Call, s []uint64) uint32 { return stdio(s[0]) })
-	own("fd_renumber", []ValueType{i32, i32}, func(*Call, []uint64) uint32 { return errnoNotsup })
-	own("fd_fdstat_set_flags", []ValueType{i32, i32}, func(_ *Call, s []uint64) uint32 { return stdio(s[0]) })
+	if len(p.cfg.Files) == 0 { // else an instance is not restored, and may leave behind what it likes
+		own("fd_close", []ValueType{i32}, func(_ *Call, s []uint64) uint32 { return stdio(s[0]) })
+		own("fd_renumber", []ValueType{i32, i32}, func(*Call, []uint64) uint32 { return errnoNotsup })
+		own("fd_fdstat_set_flags", []ValueType{i32, i32}, func(_ *Call, s []uint64) uint32 { return stdio(s[0]) })
+	}
 	own("random_get", []ValueType{i32, i32}, (*Call).randomGet)
 	own("poll_oneoff", []ValueType{i32, i32, i32, i32}, (*Call).pollOneoff)
 	exit := func(_ context.Context, _ api.Module, stack []uint64) {

@@ -43,6 +43,7 @@ func (w *rewriter) helper(code, out []byte) ([]byte, error) {
 	if err := s.scan(&b, &reader{b: code}, 3, 10); err != nil {
 		return nil, err
 	}
+	b.entry = 0
 	return w.rewrite(&b, FuncType{Params: []byte{0x7f, 0x7f, 0x7f}}, out)
 }
 

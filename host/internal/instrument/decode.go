@@ -2,6 +2,7 @@ package instrument
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -62,7 +63,12 @@ type module struct {
 	exports         int
 	startFunc       uint32
 	hasDataCount    bool
-	dataTaken       bool
+	// shared says that the memory is declared to be; memory is its section without that.
+	shared    bool
+	memory    []byte
+	dataTaken bool
+	// passive is the size of each data segment, 0 of active ones, if there is a data count.
+	passive []int
 }
 
 func (s *section) reader() *reader { return &reader{b: s.body, base: s.base} }
@@ -128,11 +134,7 @@ func (m *module) section(id byte, r *reader) {
 		m.tables += n
 		return
 	case secMemory:
-		if n := r.count("memories", 1000); n > 0 {
-			m.info.HasMemory = true
-			_, m.info.MemoryPages, _ = r.limits()
-		}
-		return
+		m.readMemory(r)
 	case secGlobal:
 		m.readGlobals(r)
 	case secExport:
@@ -142,8 +144,17 @@ func (m *module) section(id byte, r *reader) {
 	case secDataCount:
 		m.hasDataCount = true
 		r.u32()
+	case secTag:
+		r.failAt(0, unsupported(proposalExceptions))
 	case secData:
-		m.takeData(&reader{b: r.b, base: r.base})
+		data := &reader{b: r.b, base: r.base}
+		m.takeData(data)
+		if at := (*Error)(nil); errors.As(data.err, &at) && at.Limit {
+			r.err = data.err
+		}
+		if m.hasDataCount {
+			m.readPassive(r)
+		}
 		return
 	default:
 		return
@@ -155,8 +166,9 @@ func (m *module) readTypes(r *reader) {
 	n := r.count("types", 100_000)
 	m.types = make([]FuncType, 0, n)
 	for range n {
+		start := r.off
 		if form := r.byte(); r.err == nil && form != 0x60 {
-			r.failf("type of form %#x, only functions are known", form)
+			r.refuse(start, proposalOfForm(form), fmt.Sprintf("type of form %#x, only functions are known", form))
 		}
 		m.types = append(m.types, FuncType{Params: r.valTypes(), Results: r.valTypes()})
 		if r.err != nil {
@@ -180,9 +192,9 @@ func (r *reader) valType() byte {
 	start := r.off
 	t := r.byte()
 	switch t {
-	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f, 0x69: // numbers, v128, funcref, externref, exnref
+	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f: // numbers, v128, funcref, externref
 	default:
-		r.failAt(start, fmt.Sprintf("unknown value type %#x", t))
+		r.refuse(start, proposalOfType(t), fmt.Sprintf("unknown value type %#x", t))
 	}
 	return t
 }
@@ -211,14 +223,14 @@ func (m *module) readImports(r *reader) {
 			r.limits()
 			m.tables++
 		case KindMemory:
-			r.limits()
+			flags, _, _ := r.limits()
+			m.shared = flags&2 != 0
 		case KindGlobal:
 			m.globalTypes = append(m.globalTypes, r.valType())
 			m.globalMutable = append(m.globalMutable, r.byte() == 1)
 			m.importedGlobals++
 		case KindTag:
-			r.byte()
-			r.u32()
+			r.failAt(start, unsupported(proposalExceptions))
 		default:
 			r.failAt(start, "unknown kind of import")
 		}
@@ -240,7 +252,7 @@ func (r *reader) limits() (flags byte, low uint32, high uint32) {
 	start := r.off
 	flags = r.byte()
 	if r.err == nil && flags > 3 {
-		r.failAt(start, "64-bit memories and tables are not supported")
+		r.refuse(start, proposalOfLimits(flags), fmt.Sprintf("unknown limits %#x", flags))
 	}
 	low = r.u32()
 	if flags&1 != 0 {
@@ -249,8 +261,29 @@ func (r *reader) limits() (flags byte, low uint32, high uint32) {
 	return flags, low, high
 }
 
+// readMemory reads the memory section. A shared memory becomes a plain one: an instance is one thread, and its memory no
+// other's.
+func (m *module) readMemory(r *reader) {
+	switch n := r.count("memories", 1000); {
+	case n > 1:
+		r.failAt(0, unsupported(proposalMemories))
+	case n == 1:
+		m.info.HasMemory = true
+		start := r.off
+		flags, low, high := r.limits()
+		m.info.MemoryPages, m.shared = low, flags&2 != 0
+		if m.shared && flags&1 == 0 {
+			r.failAt(start, "shared memory without a maximum")
+		}
+		m.memory = appendU32([]byte{1, flags &^ 2}, low)
+		if flags&1 != 0 {
+			m.memory = appendU32(m.memory, high)
+		}
+	}
+}
+
 func (m *module) readGlobals(r *reader) {
-	for range r.count("globals", 1_000_000) {
+	for range r.count("globals", 100_000) {
 		t := r.valType()
 		mutable := r.byte()
 		if r.err == nil && mutable > 1 {
@@ -269,7 +302,7 @@ func (m *module) readGlobals(r *reader) {
 }
 
 func (m *module) readExports(r *reader) {
-	m.exports = r.count("exports", 1_000_000)
+	m.exports = r.count("exports", 100_000)
 	for range m.exports {
 		start := r.off
 		exp := Export{Name: r.name()}

@@ -6,8 +6,11 @@ import (
 )
 
 // encode writes the module again with everything added.
-func (m *module) encode() ([]byte, error) {
-	e := &encoder{module: m, maxBytes: 4*m.size + 1<<20}
+func (m *module) encode(metered bool) ([]byte, error) {
+	e := &encoder{module: m, maxBytes: 4*m.size + 1<<20, metered: metered}
+	if metered {
+		e.maxBytes = 6*m.size + 1<<20
+	}
 	e.out = make([]byte, 0, m.size+m.size/4+1024)
 	e.out = append(e.out, "\x00asm\x01\x00\x00\x00"...)
 	e.layout()
@@ -44,6 +47,8 @@ type encoder struct {
 	out      []byte
 	maxBytes int
 	scratch  []byte
+	// metered says that the balance is exact, and exported.
+	metered bool
 
 	// Type indices: the tick's, and that of bulk memory helpers.
 	tickType, bulkType uint32
@@ -124,6 +129,11 @@ func (e *encoder) section(s *section) error {
 		}
 	case secTable:
 		body = e.tableSection(r, body)
+	case secMemory:
+		if e.memory == nil {
+			return nil // of no memories
+		}
+		body = append(body, e.memory...)
 	case secGlobal:
 		body = e.globalSection(r, body)
 	case secExport:
@@ -272,6 +282,9 @@ func (e *encoder) exportSection(r *reader, out []byte) []byte {
 	if e.info.Start {
 		added++
 	}
+	if e.metered {
+		added++
+	}
 	out = appendU32(out, n+uint32(added))
 	for range n {
 		out = appendName(out, r.name())
@@ -292,15 +305,22 @@ func (e *encoder) exportSection(r *reader, out []byte) []byte {
 		}
 	}
 	out = appendU32(append(appendName(out, StateExport), byte(KindGlobal)), e.state)
+	if e.metered {
+		out = appendU32(append(appendName(out, BalanceExport), byte(KindGlobal)), e.balance)
+	}
 	if e.info.Start {
 		out = appendU32(append(appendName(out, StartExport), byte(KindFunc)), e.shift(e.startFunc))
 	}
 	return out
 }
 
+// maxElements bounds the elements of all segments together, of which every instance has a copy.
+const maxElements = 1_000_000
+
 func (e *encoder) elementSection(r *reader, out []byte) []byte {
-	n := r.count("element segments", 1_000_000)
+	n := r.count("element segments", 100_000)
 	out = appendU32(out, uint32(n))
+	elements := 0
 	for range n {
 		start := r.off
 		flags := r.u32()
@@ -324,7 +344,8 @@ func (e *encoder) elementSection(r *reader, out []byte) []byte {
 			}
 			e.copyTo(&out, r, start)
 		}
-		items := r.count("elements", 10_000_000)
+		items := r.count("elements", maxElements-elements)
+		elements += items
 		out = appendU32(out, uint32(items))
 		for range items {
 			if exprs {

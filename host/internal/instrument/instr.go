@@ -9,8 +9,6 @@ const (
 	opLoop               = 0x03
 	opIf                 = 0x04
 	opElse               = 0x05
-	opThrow              = 0x08
-	opThrowRef           = 0x0a
 	opEnd                = 0x0b
 	opBr                 = 0x0c
 	opBrIf               = 0x0d
@@ -20,7 +18,7 @@ const (
 	opCallIndirect       = 0x11
 	opReturnCall         = 0x12
 	opReturnCallIndirect = 0x13
-	opTryTable           = 0x1f
+	opDrop               = 0x1a
 	opLocalGet           = 0x20
 	opLocalSet           = 0x21
 	opLocalTee           = 0x22
@@ -29,6 +27,7 @@ const (
 	opTableSet           = 0x26
 	opMemoryGrow         = 0x40
 	opI32Const           = 0x41
+	opI64Eqz             = 0x50
 	opRefFunc            = 0xd2
 	opMisc               = 0xfc
 	opVector             = 0xfd
@@ -56,23 +55,14 @@ type instr struct {
 	sub uint32
 	// start and end are offsets in the reader.
 	start, end int
-	// idx is the label, function or global.
+	// idx is the label, function, global or segment.
 	idx uint32
 	// labels of a br_table, the default last.
 	labels []uint32
-	// catches of a try_table.
-	catches []catch
 	// blockType is a type index, or -1 if the block has no parameters; typeStart to typeEnd is its encoding.
 	blockType          int64
 	typeStart, typeEnd int
 }
-
-type catch struct {
-	kind       byte
-	tag, label uint32
-}
-
-func (c catch) hasTag() bool { return c.kind < 2 }
 
 // read decodes the next instruction.
 func (in *instr) read(r *reader) {
@@ -91,9 +81,8 @@ func (in *instr) read(r *reader) {
 
 func (in *instr) readOther(r *reader) {
 	switch in.op {
-	case opUnreachable, 0x01, opElse, opEnd, opReturn, opThrowRef, 0x1a, 0x1b, 0xd1:
-	case opLocalGet, opLocalSet, opLocalTee, opGlobalGet, opGlobalSet, opBr, opBrIf, opCall, opReturnCall, opThrow,
-		0x25, opTableSet, opRefFunc:
+	case opUnreachable, 0x01, opElse, opEnd, opReturn, 0x1a, 0x1b, 0xd1:
+	case opLocalGet, opLocalSet, opLocalTee, opGlobalGet, opGlobalSet, opBr, opBrIf, opCall, opReturnCall, 0x25, opTableSet, opRefFunc:
 		in.idx = r.u32()
 	case opI32Const:
 		r.skipLEB(5)
@@ -105,9 +94,6 @@ func (in *instr) readOther(r *reader) {
 		r.bytes(8)
 	case opBlock, opLoop, opIf:
 		in.readBlockType(r)
-	case opTryTable:
-		in.readBlockType(r)
-		in.readCatches(r)
 	case opBrTable:
 		in.readLabels(r)
 	case opCallIndirect, opReturnCallIndirect:
@@ -146,18 +132,21 @@ func (in *instr) unknown(r *reader) {
 	if r.err != nil {
 		return
 	}
+	reason := fmt.Sprintf("unknown instruction %#x", in.op)
 	if in.op >= opMisc {
-		r.failAt(in.start, fmt.Sprintf("unknown instruction %#x %d", in.op, in.sub))
-		return
+		reason = fmt.Sprintf("unknown instruction %#x %d", in.op, in.sub)
 	}
-	r.failAt(in.start, fmt.Sprintf("unknown instruction %#x", in.op))
+	r.refuse(in.start, proposalOf(in.op, in.sub), reason)
 }
 
 // memArg skips the alignment and offset of a memory access.
 func memArg(r *reader) {
 	start := r.off
-	if align := r.u32(); align >= 32 {
-		r.failAt(start, "alignment too large, or more than one memory")
+	switch align := r.u32(); {
+	case align >= 64 && align < 128:
+		r.failAt(start, unsupported(proposalMemories))
+	case align >= 32:
+		r.failAt(start, "alignment too large")
 	}
 	r.u32()
 }
@@ -169,25 +158,6 @@ func (in *instr) readBlockType(r *reader) {
 		in.blockType = t
 	}
 	in.typeEnd = r.off
-}
-
-func (in *instr) readCatches(r *reader) {
-	in.catches = in.catches[:0]
-	for range r.count("catch clauses", 100_000) {
-		start := r.off
-		c := catch{kind: r.byte()}
-		if r.err == nil && c.kind > 3 {
-			r.failAt(start, "unknown catch clause")
-		}
-		if c.hasTag() {
-			c.tag = r.u32()
-		}
-		c.label = r.u32()
-		if r.err != nil {
-			return
-		}
-		in.catches = append(in.catches, c)
-	}
 }
 
 func (in *instr) readLabels(r *reader) {
@@ -207,7 +177,7 @@ func (in *instr) readMisc(r *reader) {
 		r.zero()
 		r.zero()
 	case s == miscMemoryInit:
-		r.u32()
+		in.idx = r.u32()
 		r.zero()
 	case s == miscDataDrop, s == miscElemDrop, s >= miscTableGrow && s <= miscTableFill:
 		r.u32()
@@ -239,18 +209,18 @@ func (in *instr) readVector(r *reader) {
 const (
 	weightCall      = 72 // with what an unmetered leaf may cost
 	weightDivide    = 4
-	weightBulk      = 128  // at most bulkInline bytes
-	weightBulkChunk = 8192 // at most bulkChunk bytes
-	weightTable     = 4096
+	weightBulk      = 128   // at most bulkInline bytes
+	weightBulkChunk = 8192  // at most bulkChunk bytes
+	weightTable     = 65536 // on a table of the largest size
 	weightGrow      = 1024
 )
 
 // weight is what executing the instruction may cost.
 func (in *instr) weight() int {
 	switch op := in.op; op {
-	case opBlock, opLoop, opEnd, opElse, 0x01:
+	case opBlock, opLoop, opElse, 0x01: // an end may be a jump
 		return 0
-	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect, opThrow, opThrowRef, opTryTable:
+	case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect:
 		return weightCall
 	case opBrTable:
 		return 2
@@ -268,7 +238,7 @@ func (in *instr) weight() int {
 	case opVector:
 		return 2
 	case opAtomic:
-		return weightCall
+		return weightDivide
 	}
 	return 1
 }

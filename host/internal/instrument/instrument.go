@@ -13,6 +13,8 @@ const (
 	StateExport = Prefix + "state"
 	// StartExport is the export of what was the start function, which is no longer run at instantiation.
 	StartExport = Prefix + "start"
+	// BalanceExport is an exported mutable i32 global of metered modules: the balance. The host sets it before a call.
+	BalanceExport = Prefix + "balance"
 	// GlobalPrefix begins the exports of the module's own mutable globals, followed by their index in decimal.
 	GlobalPrefix = Prefix + "global."
 )
@@ -83,7 +85,7 @@ type Info struct {
 
 // Limits bound what is accepted. The zero value of a field means its default.
 type Limits struct {
-	// ModuleBytes of input; default 128 MiB. The output is at most four times the input and a megabyte.
+	// ModuleBytes of input; default 128 MiB. The output is at most four times the input (metered six times) and a megabyte.
 	ModuleBytes int
 	// Functions, defined and imported; default 500,000.
 	Functions int
@@ -91,6 +93,8 @@ type Limits struct {
 	BodyBytes int
 	// Locals of one function; default 50,000, as in browsers.
 	Locals int
+	// SegmentBytes of a passive data segment, which memory.init copies at one go; default 4 MiB.
+	SegmentBytes int
 	// TableElements in all tables together: what a table may grow to is clamped to its share; default 262,144.
 	TableElements int
 }
@@ -105,6 +109,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Functions, 500_000)
 	def(&l.BodyBytes, 7_654_321)
 	def(&l.Locals, 50_000)
+	def(&l.SegmentBytes, 4<<20)
 	def(&l.TableElements, 1<<18)
 	return l
 }
@@ -113,11 +118,24 @@ func (l Limits) withDefaults() Limits {
 // invalid beyond what decoding needs stays invalid, and the compiler refuses it. wasm is not changed nor kept. Errors are of
 // type [*Error].
 func Module(wasm []byte, limits Limits) (out []byte, info *Info, err error) {
+	return rewrite(wasm, limits, false)
+}
+
+// Metered is Module with an exact balance, exported as [BalanceExport], for counting fuel: each basic block takes what its
+// instructions cost off it when it is entered. One is the cost of a simple instruction, 2 of a vector instruction or
+// br_table, 4 of a call, division, square root or atomic instruction, 1024 of memory.grow, 65536 of a bulk table instruction; filling or copying
+// memory costs 128, and 8192 for each 64 KiB if it is more than 4 KiB, memory.init an eighth of its segment's bytes and at least 128; entering a
+// function costs one for each of its parameters, results and locals beyond 64. block, loop, else and nop cost nothing.
+func Metered(wasm []byte, limits Limits) (out []byte, info *Info, err error) {
+	return rewrite(wasm, limits, true)
+}
+
+func rewrite(wasm []byte, limits Limits, metered bool) (out []byte, info *Info, err error) {
 	m, err := decode(wasm, limits.withDefaults())
 	if err != nil {
 		return nil, nil, err
 	}
-	if out, err = m.encode(); err != nil {
+	if out, err = m.encode(metered); err != nil {
 		return nil, nil, err
 	}
 	return out, &m.info, nil

@@ -110,7 +110,7 @@ func (r *reader) s33() int64 { return r.signed(33) }
 func (r *reader) zero() {
 	start := r.off
 	if r.byte() != 0 {
-		r.failAt(start, "more than one memory is not supported")
+		r.failAt(start, unsupported(proposalMemories))
 	}
 }
 

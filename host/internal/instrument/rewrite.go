@@ -32,34 +32,47 @@ type rewriter struct {
 	// depth counts the labels open in the new body, less one: the index of the innermost.
 	depth int
 	debt  int
+	// since is the most that was charged since the balance was compared.
+	since int
 	// region counts the open loops without calls.
 	region int
 	// raw leaves bulk memory instructions as they are: for the helpers.
 	raw bool
-	// cached is the local with the balance, temp the first of three.
-	cached, temp uint32
-	loop         int
+	// cached is the local with the balance, temp the first of three, wide the first of two of 64 bits.
+	cached, temp, wide uint32
+	loop               int
+	// blocks are the body's, block the next of them, if the module is metered.
+	blocks []costBlock
+	block  int
+	open   []openBlock
 }
 
 type frame struct {
 	op byte
 	// label is the index of the frame's label in the new body.
 	label int
-	// debt is the largest that a branch to the label came with; saved is that before an if.
-	debt, saved int
-	region      bool
+	// debt and since are the largest that a branch to the label came with; saved are those before an if.
+	debt, saved       int
+	since, savedSince int
+	region            bool
 }
 
 // rewrite appends the new body, without its size.
 func (w *rewriter) rewrite(b *bodyScan, f FuncType, out []byte) ([]byte, error) {
 	r := &reader{b: b.body, base: b.base}
 	w.out = out
-	w.depth, w.region, w.loop = 0, 0, 0
+	w.depth, w.region, w.loop, w.since = 0, 0, 0, 0
 	w.locals(b, f, r)
 	w.frames = append(w.frames[:0], frame{op: opBlock, debt: unreached})
 	w.enter(b)
 	copied := r.off // everything before it is in out
+	if w.metered {
+		w.measure(b, r.off)
+	}
 	for len(w.frames) > 0 {
+		if w.metered {
+			copied = w.enterBlock(r, copied)
+		}
 		w.in.read(r)
 		if r.err != nil {
 			return nil, r.err
@@ -96,19 +109,24 @@ func (w *rewriter) locals(b *bodyScan, f FuncType, r *reader) {
 		r.valType()
 	}
 	w.cached, w.temp = n, n+1
-	added := 0
-	if b.bulk || b.grows {
+	added := uint32(0)
+	if b.bulk || b.grows || b.waits {
 		added = 4
 	} else if len(b.loops) > 0 {
 		added = 1
 	}
+	w.wide = n + added
+	var more []byte
 	if added > 0 {
-		w.out = appendU32(w.out, groups+1)
-		w.out = append(w.out, r.b[start:r.off]...)
-		w.out = append(w.out, byte(added), 0x7f)
-	} else {
-		w.out = append(w.out, r.b[:r.off]...)
+		groups++
+		more = append(more, byte(added), 0x7f)
 	}
+	if b.waits {
+		groups++
+		more = append(more, 2, 0x7e)
+	}
+	w.out = appendU32(w.out, groups)
+	w.out = append(append(w.out, r.b[start:r.off]...), more...)
 }
 
 // enter writes what happens at the function's entry.
@@ -117,11 +135,13 @@ func (w *rewriter) enter(b *bodyScan) {
 	if !b.calls && b.weight <= maxLeaf {
 		return
 	}
-	prepaid := min(b.weight, maxPrepaid)
-	if prepaid > 0 {
-		w.charge(prepaid)
+	if !w.metered {
+		prepaid := min(b.weight, maxPrepaid)
+		if prepaid > 0 {
+			w.charge(prepaid)
+		}
+		w.debt = -prepaid
 	}
-	w.debt = -prepaid
 	if !b.loopFirst && (b.calls || b.weight > maxUnchecked) {
 		w.check()
 	}
@@ -130,20 +150,21 @@ func (w *rewriter) enter(b *bodyScan) {
 // special says whether the instruction must be looked at, or is copied as it is.
 func (w *rewriter) special() bool {
 	switch op := w.in.op; {
-	case op <= opReturnCallIndirect, op == opTryTable, op == opGlobalSet, op == opTableSet, op == opMemoryGrow, op == opRefFunc, op == opMisc:
+	case op <= opReturnCallIndirect, op == opGlobalSet, op == opTableSet, op == opMemoryGrow, op == opRefFunc, op == opMisc, op == opAtomic && w.in.sub <= atomicWait64:
 		return true
 	}
 	return false
 }
 
 func (w *rewriter) spend(n int) {
-	if w.debt != unreached {
+	if w.debt != unreached && !w.metered {
 		w.debt += n
 	}
 }
 
 // charge takes n off the balance.
 func (w *rewriter) charge(n int) {
+	w.since += n
 	if w.region > 0 {
 		w.out = appendU32(append(w.out, opLocalGet), w.cached)
 	} else {
@@ -156,14 +177,15 @@ func (w *rewriter) charge(n int) {
 	w.out = appendU32(append(w.out, opGlobalSet), w.balance)
 }
 
-// settle charges the debt, and outside of regions compares the balance if check says so.
+// settle charges the debt, and compares the balance if check says so: in regions, whose loops do it at their heads, only
+// if their body is huge.
 func (w *rewriter) settle(check bool) {
 	if w.debt <= 0 {
 		return
 	}
 	w.charge(w.debt)
 	w.debt = 0
-	if check && w.region == 0 {
+	if check && (w.region == 0 || w.since > maxUnchecked) {
 		w.check()
 	}
 }
@@ -177,6 +199,7 @@ func (w *rewriter) leave() {
 
 // check calls the tick if the balance is negative.
 func (w *rewriter) check() {
+	w.since = 0
 	w.out = appendU32(append(w.out, opGlobalGet), w.balance)
 	w.out = append(w.out, opI32Const, 0, 0x48, opIf, blockEmpty) // i32.lt_s
 	w.callTick()
@@ -217,6 +240,7 @@ func (w *rewriter) branch(r *reader, label uint32) uint32 {
 	f := w.target(r, label)
 	if f != &w.frames[0] && f.op != opLoop {
 		f.debt = max(f.debt, w.debt)
+		f.since = max(f.since, w.since)
 	}
 	return uint32(w.depth - f.label)
 }
@@ -235,7 +259,7 @@ func (w *rewriter) settleBefore(r *reader, label uint32) {
 func (w *rewriter) instr(b *bodyScan, r *reader) {
 	in := &w.in
 	switch in.op {
-	case opBlock, opIf, opTryTable, opLoop, opElse, opEnd:
+	case opBlock, opIf, opLoop, opElse, opEnd:
 		w.structure(b, r)
 	case opBr, opBrIf:
 		w.spend(in.weight())
@@ -250,8 +274,7 @@ func (w *rewriter) instr(b *bodyScan, r *reader) {
 		w.leave()
 		w.out = append(w.out, in.op)
 		w.debt = unreached
-	case opUnreachable, opThrow, opThrowRef:
-		// What an exception has not paid, the head of a loop that catches it pays.
+	case opUnreachable:
 		w.out = append(w.out, r.b[in.start:in.end]...)
 		w.debt = unreached
 	case opCall, opReturnCall, opRefFunc:
@@ -282,6 +305,8 @@ func (w *rewriter) instr(b *bodyScan, r *reader) {
 		w.grow(r)
 	case opMisc:
 		w.misc(r)
+	case opAtomic:
+		w.atomic(r)
 	default:
 		w.spend(in.weight())
 		w.out = append(w.out, r.b[in.start:in.end]...)
@@ -313,11 +338,7 @@ func (w *rewriter) grow(r *reader) {
 
 func (w *rewriter) misc(r *reader) {
 	in := &w.in
-	weight := in.weight()
-	if w.raw && weight == weightBulk {
-		weight = weightBulkChunk
-	}
-	w.spend(weight)
+	w.spend(w.weight())
 	original := r.b[in.start:in.end]
 	switch in.sub {
 	case miscMemoryCopy:

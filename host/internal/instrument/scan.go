@@ -2,18 +2,27 @@ package instrument
 
 import "fmt"
 
-// maxNesting bounds blocks within blocks, of which compiled Go has thousands.
-const maxNesting = 100_000
+// maxComplexity bounds, for all blocks of a module together, the blocks around each and the locals that it sees. The compiler
+// takes some 50 ns for each. A Go program of 4 MB has 4 million.
+const maxComplexity = 100_000_000
+
+// freeLocals is how many parameters, results and locals a function has for nothing. More of them make a frame of the
+// native stack large.
+const freeLocals = 64
 
 // bodyScan is what must be known of a body before it can be rewritten.
 type bodyScan struct {
 	// body is without its size prefix, and base where it begins in the module.
 	body []byte
 	base int
-	// weight of the instructions outside of loops.
+	// weight of the instructions outside of loops, and of the entry.
 	weight int
+	// entry is what its parameters, results and locals weigh: one for each beyond freeLocals.
+	entry int
 	// calls says that it enters other functions; bulk that it fills or copies memory; grows that it grows it.
 	calls, bulk, grows bool
+	// waits says that it waits for other threads, or notifies them.
+	waits bool
 	// loopFirst says that every path through the body first passes the head of a loop.
 	loopFirst bool
 	loops     []loopScan
@@ -22,8 +31,6 @@ type bodyScan struct {
 type loopScan struct {
 	// calls says that the loop, or one in it, enters other functions.
 	calls bool
-	// caught says that an exception may lead straight to the loop's head.
-	caught bool
 }
 
 // scanBodies finds the function bodies and scans each.
@@ -57,10 +64,12 @@ func (e *encoder) scanBodies() error {
 			}
 			b := &e.bodies[i]
 			b.body, b.base = body.b, body.base
-			params := len(e.types[e.funcTypes[int(e.importedFuncs)+i]].Params)
-			if err := sc.scan(b, body, params, e.limits.Locals); err != nil {
+			f := e.types[e.funcTypes[int(e.importedFuncs)+i]]
+			if err := sc.scan(b, body, len(f.Params), e.limits.Locals); err != nil {
 				return err
 			}
+			b.entry = max(b.entry+len(f.Results)-freeLocals, 0)
+			b.weight += b.entry
 			e.bulk = e.bulk || b.bulk
 		}
 		r.done("the code section")
@@ -80,6 +89,8 @@ type scanner struct {
 	// frames holds the loop index of each open block, -1 if it is none; loops those of the open loops.
 	frames []int
 	loops  []int
+	// complexity of the bodies so far; see maxComplexity.
+	complexity int
 }
 
 func (s *scanner) scan(b *bodyScan, r *reader, params, maxLocals int) error {
@@ -95,6 +106,7 @@ func (s *scanner) scan(b *bodyScan, r *reader, params, maxLocals int) error {
 			return r.err
 		}
 	}
+	b.entry = params + locals
 	s.frames = append(s.frames[:0], -1)
 	s.loops = s.loops[:0]
 	prefix := true
@@ -125,17 +137,6 @@ func (s *scanner) scan(b *bodyScan, r *reader, params, maxLocals int) error {
 			s.loops = append(s.loops, len(b.loops))
 			s.frames = append(s.frames, len(b.loops))
 			b.loops = append(b.loops, loopScan{})
-		case opTryTable:
-			for _, c := range in.catches {
-				if int64(c.label) >= int64(len(s.frames)) {
-					r.failAt(in.start, "unknown label")
-					return r.err
-				}
-				if l := s.frames[len(s.frames)-1-int(c.label)]; l >= 0 {
-					b.loops[l].caught = true
-				}
-			}
-			s.frames = append(s.frames, -1)
 		case opBlock, opIf:
 			s.frames = append(s.frames, -1)
 		case opEnd:
@@ -146,11 +147,16 @@ func (s *scanner) scan(b *bodyScan, r *reader, params, maxLocals int) error {
 			}
 		case opMemoryGrow:
 			b.grows = true
+		case opAtomic:
+			b.waits = b.waits || in.sub <= atomicWait64
 		case opMisc:
 			b.bulk = b.bulk || in.sub == miscMemoryCopy || in.sub == miscMemoryFill
 		}
-		if len(s.frames) > maxNesting {
-			r.limit("blocks nested too deeply")
+		if in.op == opBlock || in.op == opLoop || in.op == opIf {
+			s.complexity += len(s.frames) + params + locals
+		}
+		if s.complexity > maxComplexity {
+			r.limit("too many blocks within blocks, or blocks of functions with many locals: split the function")
 			return r.err
 		}
 	}
@@ -175,7 +181,7 @@ func (s *scanner) known(r *reader, locals int) {
 		m.knownFunc(r, in.start, in.idx)
 	case opCallIndirect, opReturnCallIndirect:
 		m.knownType(r, in.start, int64(in.idx))
-	case opBlock, opLoop, opIf, opTryTable:
+	case opBlock, opLoop, opIf:
 		m.knownType(r, in.start, in.blockType)
 	}
 }
@@ -183,7 +189,7 @@ func (s *scanner) known(r *reader, locals int) {
 // straight says that control continues after the instruction, whatever happens, with the next one.
 func straight(op byte) bool {
 	switch op {
-	case opLoop, opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable, opTryTable, opThrow, opThrowRef:
+	case opLoop, opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable:
 		return false
 	}
 	return true

@@ -11,7 +11,7 @@ func (w *rewriter) structure(b *bodyScan, r *reader) {
 	case opIf:
 		w.spend(1)
 		w.out = append(w.out, original...)
-		w.push(frame{op: opIf, debt: unreached, saved: w.debt}, 1)
+		w.push(frame{op: opIf, debt: unreached, saved: w.debt, savedSince: w.since}, 1)
 	case opElse:
 		f := &w.frames[len(w.frames)-1]
 		if f.op != opIf {
@@ -22,12 +22,13 @@ func (w *rewriter) structure(b *bodyScan, r *reader) {
 		f.op = opElse
 		f.debt = max(f.debt, w.debt)
 		w.debt = f.saved
-	case opTryTable:
-		w.openTry(r)
+		f.since = max(f.since, w.since)
+		w.since = f.savedSince
 	case opLoop:
 		w.openLoop(&b.loops[w.loop], r)
 		w.loop++
 	case opEnd:
+		w.spend(in.weight())
 		w.close()
 	}
 }
@@ -36,25 +37,6 @@ func (w *rewriter) push(f frame, labels int) {
 	w.depth += labels
 	f.label = w.depth
 	w.frames = append(w.frames, f)
-}
-
-func (w *rewriter) openTry(r *reader) {
-	in := &w.in
-	w.spend(in.weight())
-	w.out = append(append(w.out, opTryTable), r.b[in.typeStart:in.typeEnd]...)
-	w.out = appendU32(w.out, uint32(len(in.catches)))
-	for _, c := range in.catches {
-		w.out = append(w.out, c.kind)
-		if c.hasTag() {
-			w.out = appendU32(w.out, c.tag)
-		}
-		w.out = appendU32(w.out, w.branch(r, c.label))
-		// An exception may come with any debt that the rewriter lets stand, and with what a callee did not pay.
-		if f := w.target(r, c.label); f.op != opLoop && f != &w.frames[0] {
-			f.debt = max(f.debt, maxDebt+weightCall)
-		}
-	}
-	w.push(frame{op: opTryTable, debt: unreached}, 1)
 }
 
 // openLoop writes the beginning of
@@ -85,10 +67,8 @@ func (w *rewriter) openLoop(scan *loopScan, r *reader) {
 	w.out = append(append(w.out, opLoop), typ...)
 	w.out = w.appendPassType(append(w.out, opBlock), in.blockType, r)
 	w.out = append(append(w.out, opLoop), typ...)
+	w.since = 0
 	w.push(frame{op: opLoop, debt: unreached, region: region}, 4)
-	if scan.caught {
-		w.charge(maxDebt + weightCall)
-	}
 	if region {
 		w.out = appendU32(append(w.out, opLocalGet), w.cached)
 	} else {
@@ -150,7 +130,9 @@ func (w *rewriter) close() {
 		return
 	case opIf:
 		w.debt = max(w.debt, f.saved)
+		w.since = max(w.since, f.savedSince)
 	}
 	w.debt = max(w.debt, f.debt)
+	w.since = max(w.since, f.since)
 	w.depth--
 }

@@ -11,39 +11,65 @@ import (
 	"github.com/odac-run/odachost/abi"
 )
 
-// scratchBytes is what an answer usually fits in: then a call crosses once.
-const scratchBytes = 16 << 10
+// room is memory that answers and events are cut from, one after the other; what is cut off is never cut again. Each chunk is collected once
+// nobody holds a piece of it. No other goroutine runs between the lines that look at it and those that cut. One may run wherever a function
+// is called, so that a call takes the room for itself.
+var room []byte
 
-// scratch receives answers. It is taken while a call runs: the garbage collector may let another goroutine go on in the middle.
-var scratch = make([]byte, scratchBytes)
+const (
+	// chunkBytes is a new room.
+	chunkBytes = 64 << 10
+	// answerBytes is what an answer usually fits in: then a call crosses once.
+	answerBytes = 16 << 10
+)
+
+// Prepare makes room now, so that it is in the image which fresh instances start from.
+func Prepare() { room = make([]byte, chunkBytes) }
+
+// piece is n bytes.
+func piece(n int) []byte {
+	if n > len(room) {
+		if n >= answerBytes {
+			return make([]byte, n)
+		}
+		room = make([]byte, chunkBytes)
+	}
+	p := room[:n:n]
+	room = room[n:]
+	return p
+}
 
 type imported func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64
 
-// call runs a host function and copies its answer into memory of its own.
+// call runs a host function. The answer is memory of its own.
 func call(f imported, req []byte) ([]byte, abi.Errno) {
-	buf := scratch
-	scratch = nil
-	if buf == nil {
-		buf = make([]byte, scratchBytes)
+	for taking || len(room) < answerBytes {
+		if taking {
+			runtime.Gosched()
+		} else {
+			room = make([]byte, chunkBytes)
+		}
 	}
-	errno, n := abi.Unpack(f(unsafe.Pointer(unsafe.SliceData(req)), uint32(len(req)), unsafe.Pointer(unsafe.SliceData(buf)), scratchBytes))
-	var answer []byte
-	switch {
-	case n == 0:
-	case n <= scratchBytes:
-		answer = append(answer, buf[:n]...)
-	default:
-		answer, errno = take(errno, n)
+	mine := room
+	room = nil
+	errno, n := abi.Unpack(f(unsafe.Pointer(unsafe.SliceData(req)), uint32(len(req)), unsafe.Pointer(unsafe.SliceData(mine)), uint32(len(mine))))
+	if n > len(mine) {
+		room, taking = mine, true
+		return take(errno, n)
 	}
-	scratch = buf
-	return answer, errno
+	room = mine[n:]
+	return mine[:n:n], errno
 }
 
-// take fetches an answer of n bytes that did not fit.
+// taking says that the host keeps an answer, which the next that does not fit would replace.
+var taking bool
+
+// take fetches an answer of n bytes that did not fit. To allocate that much may give way to other goroutines.
 func take(errno abi.Errno, n int) ([]byte, abi.Errno) {
 	answer := make([]byte, n)
-	taken, m := abi.Unpack(coreTake(nil, 0, unsafe.Pointer(unsafe.SliceData(answer)), uint32(n)))
-	if taken != abi.ErrnoOK || m != n {
+	status, m := abi.Unpack(coreTake(nil, 0, unsafe.Pointer(unsafe.SliceData(answer)), uint32(n)))
+	taking = false
+	if status != abi.ErrnoOK || m != n {
 		return []byte("the host lost an answer"), abi.ErrnoInternal
 	}
 	return answer, errno
@@ -51,7 +77,7 @@ func take(errno abi.Errno, n int) ([]byte, abi.Errno) {
 
 // Input is the message of the running event, n bytes, in memory of its own.
 func Input(n int) ([]byte, abi.Errno) {
-	msg := make([]byte, n)
+	msg := piece(n)
 	errno, m := abi.Unpack(coreInput(nil, 0, unsafe.Pointer(unsafe.SliceData(msg)), uint32(n)))
 	if m > n {
 		return nil, abi.ErrnoFault

@@ -48,6 +48,34 @@ func dbRollback(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap 
 // DBRollback calls odac:db/v1.rollback.
 func DBRollback(req []byte) ([]byte, abi.Errno) { return call(dbRollback, req) }
 
+//go:wasmimport odac:db/v1 batch
+//go:noescape
+func dbBatch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64
+
+// DBBatch calls odac:db/v1.batch.
+func DBBatch(req []byte) ([]byte, abi.Errno) { return call(dbBatch, req) }
+
+//go:wasmimport odac:db/v1 open
+//go:noescape
+func dbOpen(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64
+
+// DBOpen calls odac:db/v1.open.
+func DBOpen(req []byte) ([]byte, abi.Errno) { return call(dbOpen, req) }
+
+//go:wasmimport odac:db/v1 next
+//go:noescape
+func dbNext(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64
+
+// DBNext calls odac:db/v1.next.
+func DBNext(req []byte) ([]byte, abi.Errno) { return call(dbNext, req) }
+
+//go:wasmimport odac:db/v1 free
+//go:noescape
+func dbFree(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64
+
+// DBFree calls odac:db/v1.free.
+func DBFree(req []byte) ([]byte, abi.Errno) { return call(dbFree, req) }
+
 //go:wasmimport odac:cache/v1 query
 //go:noescape
 func cacheQuery(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64

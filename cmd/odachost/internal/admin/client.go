@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/odac-run/odachost/host"
 	"github.com/odac-run/odachost/plugins"
 )
 
@@ -109,6 +110,40 @@ func (c *Client) Migrate(ctx context.Context, tenant, plugin string, apply bool,
 		err = c.get(ctx, path, &out)
 	}
 	return out, err
+}
+
+// RollbackFiles takes the last batch of a deployment's migration files back.
+func (c *Client) RollbackFiles(ctx context.Context, tenant, plugin string) (out []RolledBack, err error) {
+	err = c.post(ctx, "/v1/migrate/"+url.PathEscape(tenant)+"/"+url.PathEscape(plugin)+"/rollback", struct{}{}, &out)
+	return out, err
+}
+
+// Tenants lists the tenants by name.
+func (c *Client) Tenants(ctx context.Context) (out []host.Tenant, err error) {
+	err = c.get(ctx, "/v1/tenants", &out)
+	return out, err
+}
+
+// AddTenant gives a tenant its places, and returns the connections on whose servers they are.
+func (c *Client) AddTenant(ctx context.Context, name string) (places []string, err error) {
+	err = c.post(ctx, "/v1/tenants/"+url.PathEscape(name), struct{}{}, &places)
+	return places, err
+}
+
+// RemoveTenant drops all data of a tenant without plugins.
+func (c *Client) RemoveTenant(ctx context.Context, name string) error {
+	return c.decode(ctx, http.MethodDelete, "/v1/tenants/"+url.PathEscape(name), nil, nil)
+}
+
+// ExportTenant writes a tenant's rows as lines of JSON.
+func (c *Client) ExportTenant(ctx context.Context, name string, w io.Writer) error {
+	resp, err := c.send(ctx, http.MethodGet, "/v1/tenants/"+url.PathEscape(name)+"/export", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(w, resp.Body)
+	return err
 }
 
 func (c *Client) get(ctx context.Context, path string, out any) error {

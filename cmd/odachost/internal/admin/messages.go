@@ -1,10 +1,14 @@
 package admin
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/odac-run/odachost/migrate"
+	"github.com/odac-run/odachost/migrate/diagram"
 	"github.com/odac-run/odachost/plugins"
 )
 
@@ -40,7 +44,18 @@ type Plugin struct {
 	Tenant, Name, Version, Digest, Mount, Isolation string
 	Routes, Sockets, Instances                      int
 	Events, Failures                                uint64
-	Error                                           string `json:",omitempty"`
+	Grants                                          []string  `json:",omitempty"` // what it may do, one by one
+	TrialUntil                                      time.Time `json:",omitzero"`  // until when it can still be taken back by itself
+	Error                                           string    `json:",omitempty"`
+}
+
+// GrantsOf is what a manifest asks for, as it crosses the socket.
+func GrantsOf(m *plugins.Manifest) []string {
+	var list []string
+	for _, c := range plugins.DiffGrants(nil, m) {
+		list = append(list, strings.TrimPrefix(c.String(), "+ "))
+	}
+	return list
 }
 
 // History is one line of GET /v1/history.
@@ -64,8 +79,38 @@ type Migration struct {
 	Database string
 	Hash     string
 	Text     string // the plan for people
+	JSON     json.RawMessage
+	SVG      string // what it changes, as a picture
 	Steps    int
 	Applied  bool
+	Files    []string // what was applied of the migration files, a line for each
+}
+
+// FilesOf writes what was applied for people.
+func FilesOf(applied []migrate.AppliedFile) []string {
+	var out []string
+	for _, f := range applied {
+		line := fmt.Sprintf("applied %s, batch %d, %s", f.Name, f.Batch, f.Finished)
+		if f.Finished == "" {
+			line = fmt.Sprintf("failed %s, %s: %s", f.Name, f.Started, f.Error)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// MigrationOf is a plan as it crosses the socket.
+func MigrationOf(database string, plan *migrate.Plan, applied bool) (Migration, error) {
+	data, err := plan.JSON()
+	return Migration{
+		Database: database, Hash: plan.Hash, Text: plan.String(), JSON: data, SVG: string(diagram.Change(plan.Schemas())), Steps: len(plan.Steps), Applied: applied,
+	}, err
+}
+
+// RolledBack is one line of the answer of POST /v1/migrate/.../rollback.
+type RolledBack struct {
+	Database string
+	Files    []string // the last one first
 }
 
 // Error is a failure with what a command needs to answer it.

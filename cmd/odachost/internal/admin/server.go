@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/odac-run/odachost/host"
@@ -30,6 +32,14 @@ func Handler(h *host.Host) http.Handler {
 	mux.HandleFunc("GET /v1/history/{tenant}/{plugin}", s.history)
 	mux.HandleFunc("GET /v1/migrate/{tenant}/{plugin}", s.migrate)
 	mux.HandleFunc("POST /v1/migrate/{tenant}/{plugin}", s.migrate)
+	mux.HandleFunc("POST /v1/migrate/{tenant}/{plugin}/rollback", s.rollbackFiles)
+	mux.HandleFunc("GET /v1/migrate/{tenant}/{plugin}/trash", s.trash)
+	mux.HandleFunc("POST /v1/migrate/{tenant}/{plugin}/trash/{id}", s.restore)
+	mux.HandleFunc("POST /v1/migrate/{tenant}/{plugin}/purge", s.purge)
+	mux.HandleFunc("GET /v1/tenants", s.tenants)
+	mux.HandleFunc("POST /v1/tenants/{tenant}", s.addTenant)
+	mux.HandleFunc("DELETE /v1/tenants/{tenant}", s.removeTenant)
+	mux.HandleFunc("GET /v1/tenants/{tenant}/export", s.exportTenant)
 	return mux
 }
 
@@ -143,7 +153,10 @@ func (s *server) plugins(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range s.host.Plugins() {
 		row := Plugin{
 			Tenant: p.Tenant, Name: p.Name, Version: p.Version, Digest: string(p.Digest), Mount: p.Mount.Path, Isolation: string(p.Isolation),
-			Routes: p.Routes, Sockets: p.Sockets, Instances: p.Pool.Idle + p.Pool.InUse, Events: p.Events, Failures: p.Failures,
+			Routes: p.Routes, Sockets: p.Sockets, Instances: p.Pool.Idle + p.Pool.InUse, Events: p.Events, Failures: p.Failures, TrialUntil: p.TrialUntil,
+		}
+		if stored, err := s.host.Store().Revision(p.Digest); err == nil {
+			row.Grants = GrantsOf(stored.Manifest)
 		}
 		if p.Err != nil {
 			row.Error = p.Err.Error()
@@ -163,9 +176,58 @@ func (s *server) migrate(w http.ResponseWriter, r *http.Request) {
 	plans, err := s.host.Migrate(r.Context(), r.PathValue("tenant"), r.PathValue("plugin"), apply, r.URL.Query().Get("plan"))
 	list := []Migration{}
 	for _, p := range plans {
-		list = append(list, Migration{Database: p.Database, Hash: p.Plan.Hash, Text: p.Plan.String(), Steps: len(p.Plan.Steps), Applied: p.Applied})
+		m, failed := MigrationOf(p.Database, p.Plan, p.Applied)
+		m.Files = FilesOf(p.Files)
+		list, err = append(list, m), errors.Join(err, failed)
 	}
 	answer(w, list, err)
+}
+
+func (s *server) rollbackFiles(w http.ResponseWriter, r *http.Request) {
+	done, err := s.host.RollbackMigrations(r.Context(), r.PathValue("tenant"), r.PathValue("plugin"))
+	list := []RolledBack{}
+	for _, database := range slices.Sorted(maps.Keys(done)) {
+		list = append(list, RolledBack{Database: database, Files: done[database]})
+	}
+	answer(w, list, err)
+}
+
+func (s *server) tenants(w http.ResponseWriter, r *http.Request) {
+	list, err := s.host.Tenants(r.Context())
+	answer(w, list, err)
+}
+
+func (s *server) addTenant(w http.ResponseWriter, r *http.Request) {
+	places, err := s.host.AddTenant(r.Context(), r.PathValue("tenant"))
+	answer(w, places, err)
+}
+
+func (s *server) removeTenant(w http.ResponseWriter, r *http.Request) {
+	answer(w, struct{}{}, s.host.RemoveTenant(r.Context(), r.PathValue("tenant")))
+}
+
+// exportTenant sends rows as they are read. An error that comes later cuts the answer, so that it does not look whole.
+func (s *server) exportTenant(w http.ResponseWriter, r *http.Request) {
+	out := &counted{Writer: w}
+	if err := s.host.ExportTenant(r.Context(), r.PathValue("tenant"), out); err != nil {
+		if out.n == 0 {
+			answer(w, nil, err)
+			return
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// counted counts what was written.
+type counted struct {
+	io.Writer
+	n int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func read(w http.ResponseWriter, r *http.Request, into any) bool {

@@ -43,6 +43,9 @@ func Plugin(ctx context.Context, dir string) error {
 		return err
 	}
 	argv, env := manifest.BuildCommand()
+	if argv == nil {
+		return nil
+	}
 	var printed bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = dir, append(os.Environ(), env...), &printed, &printed, killTime

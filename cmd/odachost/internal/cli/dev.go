@@ -40,6 +40,7 @@ all else that is kept lie in FOLDER/` + devData + `.`,
 		},
 	}
 	addConfig(c, "listen", "log.level")
+	c.Flags().Lookup("data").DefValue = filepath.Join("FOLDER", devData)
 	c.Flags().StringArrayVar(&also, "watch", nil, "another folder whose changes count (again for more), such as a package that go.mod replaces")
 	return c
 }

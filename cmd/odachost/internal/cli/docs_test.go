@@ -29,15 +29,25 @@ func code(t *testing.T, guide, language string) []string {
 
 // TestGuides holds the guides to what they show.
 func TestGuides(t *testing.T) {
-	yaml := code(t, "plugin.md", "yaml")
-	if len(yaml) != 2 {
-		t.Fatalf("plugin.md has %d blocks of YAML, want a manifest and a table", len(yaml))
-	}
-	if _, err := plugins.ParseManifest("plugin.md", []byte(yaml[0])); err != nil {
-		t.Error(err)
-	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{"posts.yaml": yaml[1], "authors.yaml": "columns: {id: {type: increments}}\n"} {
+	files := map[string]string{"authors.yaml": "columns: {id: {type: increments}}\n"}
+	manifests := 0
+	for _, block := range code(t, "plugin.md", "yaml") {
+		if strings.HasPrefix(block, "columns:") {
+			files["posts.yaml"] = block
+			continue
+		}
+		if manifests++; strings.HasPrefix(block, "capabilities:") { // a part of one
+			block = "name: blog\nversion: 1.0.0\n" + block
+		}
+		if _, err := plugins.ParseManifest("plugin.md", []byte(block)); err != nil {
+			t.Errorf("%v in\n%s", err, block)
+		}
+	}
+	if manifests == 0 || len(files) != 2 {
+		t.Errorf("plugin.md has %d manifests and the tables %v", manifests, files)
+	}
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -71,11 +81,13 @@ func TestGuideLimits(t *testing.T) {
 		"`instances`":        fmt.Sprint(def.MaxInstances, " | ", most.MaxInstances),
 		"`queue`":            d(def.QueueTime) + " | " + d(most.QueueTime),
 		"`host_calls`":       fmt.Sprint(def.MaxHostCalls, " | ", most.MaxHostCalls),
+		"`fuel`":             fmt.Sprint("none | ", most.MaxFuel),
 		"`rows`, `result`":   fmt.Sprint(def.MaxRows, ", ", s(def.ResultBytes), " | ", most.MaxRows, ", ", s(most.ResultBytes)),
 		"`requests`":         fmt.Sprint(def.MaxRequests, " | ", most.MaxRequests),
 		"`log_lines`":        fmt.Sprint(def.MaxLogLines, " | ", most.MaxLogLines),
 		"`sockets`":          fmt.Sprint(def.MaxSockets, " | ", most.MaxSockets),
 		"`message`":          s(def.MessageBytes) + " | " + s(most.MessageBytes),
+		"`vars`":             s(def.VarBytes) + " | " + s(most.VarBytes),
 	} {
 		line := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(keys) + ` \|.*$`).FindString(string(text))
 		if !strings.HasSuffix(line, "| "+want+" |") {

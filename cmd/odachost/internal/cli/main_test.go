@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	socket NAME URL           open a WebSocket; "say NAME TEXT" prints the answer, "closed NAME" the close code
 //	pack FILE [OLD NEW]...    the guest of testdata as a bundle, with texts of its plugin.yaml replaced
 //	wasm FILE KIND            a module that is broken in some way
+//	capture NAME REGEXP       $NAME is the first submatch in what the last command printed
 //	replace FILE OLD NEW      edit a file as an editor does; \\n is a new line
 //	appears FILE, gone FILE   wait for a file; wait for the end of the process whose id is in it
 //	tidy stdout|stderr        write it to the file "got" without what differs from run to run
@@ -67,6 +68,7 @@ func runScripts(t *testing.T, dir, binary string) {
 	t.Helper()
 	wasm := testkit.BuildGuest(t, filepath.Join("testdata", "guest"))
 	code := filepath.Join(os.TempDir(), "odachost-test-cache")
+	compileOnce(t, binary, code, wasm)
 	goEnv := exec.CommandContext(t.Context(), "go", "env", "GOMODCACHE", "GOCACHE", "GOROOT")
 	out, err := goEnv.Output()
 	if err != nil {
@@ -95,9 +97,24 @@ func runScripts(t *testing.T, dir, binary string) {
 			"curl": cmdCurl, "get": cmdGet, "inflight": cmdInflight, "answer": cmdAnswer,
 			"socket": cmdSocket, "say": cmdSay, "closed": cmdClosed,
 			"pack": cmdPack, "wasm": cmdWasm, "tidy": cmdTidy,
-			"replace": cmdReplace, "appears": cmdAppears, "gone": cmdGone,
+			"capture": cmdCapture, "replace": cmdReplace, "appears": cmdAppears, "gone": cmdGone,
 		},
 	})
+}
+
+// compileOnce deploys the guest into nowhere, so that its compiled code is there before the scripts, which run side by side, all want it.
+func compileOnce(t *testing.T, binary, code string, wasm []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	bundle := filepath.Join(dir, "guest.odac")
+	if err := pack(bundle, dir, wasm, nil); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "deploy", bundle, "--approve", "--data", filepath.Join(dir, "data"))
+	cmd.Env = append(os.Environ(), "ODACHOST_TESTKIT_CHILD=odachost", "ODAC_CODE_DIR="+code)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 }
 
 type worldKey struct{}
@@ -130,7 +147,7 @@ func (w *world) end() {
 }
 
 // patience bounds what must come; it is no measure.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 func within() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), patience)
@@ -204,6 +221,14 @@ func cmdTidy(ts *testscript.TestScript, _ bool, args []string) {
 		text = regexp.MustCompile(t.pattern).ReplaceAllString(text, t.with)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("got"), []byte(text), 0o600))
+}
+
+func cmdCapture(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if m == nil {
+		ts.Fatalf("no match for %s", args[1])
+	}
+	ts.Setenv(args[0], m[1])
 }
 
 func cmdReplace(ts *testscript.TestScript, _ bool, args []string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ import (
 
 func pluginsCommand(s *streams) *cobra.Command {
 	var tenant, history string
+	var grants bool
 	c := &cobra.Command{
 		Use:   "plugins",
 		Short: "List what is deployed, or the history of one plugin",
@@ -28,16 +30,17 @@ func pluginsCommand(s *streams) *cobra.Command {
 			if history != "" {
 				return printHistory(c.Context(), s, l, tenant, history)
 			}
-			return printPlugins(c.Context(), s, l)
+			return printPlugins(c.Context(), s, l, grants)
 		},
 	}
 	addConfig(c)
 	addTenant(c, &tenant)
 	c.Flags().StringVar(&history, "history", "", "plugin whose deployments to list")
+	c.Flags().BoolVar(&grants, "grants", false, "list what each plugin may do: tables, columns, rows, hosts")
 	return c
 }
 
-func printPlugins(ctx context.Context, s *streams, l *config.Loaded) error {
+func printPlugins(ctx context.Context, s *streams, l *config.Loaded, grants bool) error {
 	var list []admin.Plugin
 	client, running := admin.Dial(ctx, l.Data)
 	var err error
@@ -64,6 +67,9 @@ func printPlugins(ctx context.Context, s *streams, l *config.Loaded) error {
 		if tenants {
 			name = p.Tenant + "/" + name
 		}
+		if !p.TrialUntil.IsZero() {
+			state = "on trial until " + p.TrialUntil.Local().Format(time.TimeOnly)
+		}
 		if p.Error != "" {
 			state, _, _ = strings.Cut(p.Error, "\n")
 		}
@@ -71,6 +77,14 @@ func printPlugins(ctx context.Context, s *streams, l *config.Loaded) error {
 			name, p.Version, plugins.Digest(p.Digest).Short(), p.Mount, p.Isolation,
 			fmt.Sprint(p.Events), fmt.Sprint(p.Failures), fmt.Sprint(p.Sockets), state,
 		})
+	}
+	if grants {
+		head, rows = []string{"PLUGIN", "MAY"}, nil
+		for _, p := range list {
+			for _, line := range p.Grants {
+				rows = append(rows, []string{p.Tenant + "/" + p.Name, line})
+			}
+		}
 	}
 	console.New(s.out).Table(head, rows)
 	return nil
@@ -90,6 +104,7 @@ func stopped(l *config.Loaded) ([]admin.Plugin, error) {
 			p.Error = err.Error()
 		} else {
 			p.Mount, p.Isolation = revision.Manifest.Mount.Path, string(revision.Manifest.Isolation)
+			p.Grants = admin.GrantsOf(revision.Manifest)
 		}
 		list = append(list, p)
 	}

@@ -115,8 +115,8 @@ func newRoot(s *streams) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupAuthor, newCommand(s), devCommand(s), buildCommand(s))
-	add(groupOperator, serveCommand(s), deployCommand(s), rollbackCommand(s), removeCommand(s), pluginsCommand(s), callCommand(s), migrateCommand(s))
+	add(groupAuthor, newCommand(s), devCommand(s), buildCommand(s), checkCommand(s), schemaCommand(s))
+	add(groupOperator, serveCommand(s), deployCommand(s), rollbackCommand(s), removeCommand(s), pluginsCommand(s), callCommand(s), migrateCommand(s), tenantCommand(s))
 	add(groupOther, configCommand(s), versionCommand(s))
 	return root
 }

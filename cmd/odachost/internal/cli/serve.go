@@ -136,7 +136,7 @@ func greet(s *streams, l *config.Loaded, h *host.Host, listener net.Listener) {
 	width := 0
 	for _, p := range h.Plugins() {
 		name := strings.TrimPrefix(p.Tenant+"/"+p.Name, host.DefaultTenant+"/")
-		where := scheme + "://" + address + p.Mount.Path
+		where := scheme + "://" + address + strings.TrimSuffix(p.Mount.Path, "/") + "/"
 		if len(p.Mount.Hosts) > 0 {
 			where += " for " + strings.Join(p.Mount.Hosts, ", ")
 		}

@@ -23,7 +23,7 @@ const settle = 30 * time.Millisecond
 
 // watcher tells when files below some folders have other contents than before. It looks at contents, not at events alone: what
 // a build writes itself, and a file that was saved without a change, is nothing new. Hidden files, editors' temporary
-// ones, and what a build makes (.wasm, .odac) are never looked at.
+// ones, logs, and what a build makes (.wasm, .odac) are never looked at.
 type watcher struct {
 	roots   []string
 	events  *fsnotify.Watcher
@@ -194,7 +194,7 @@ func ignored(path string) bool {
 		return true
 	}
 	switch filepath.Ext(name) {
-	case ".wasm", ".odac", ".swp", ".swx", ".tmp":
+	case ".wasm", ".odac", ".swp", ".swx", ".tmp", ".log": // a log that dev itself writes to would have it build for ever
 		return true
 	}
 	return name == "node_modules" || name == "4913" // vim asks with 4913 whether it may write

@@ -86,6 +86,7 @@ func TestWatchOwnOutput(t *testing.T) {
 	w.put("main.go", "one") // saved without a change
 	w.put("main.go~", "two")
 	w.put(".main.go.swp", "two")
+	w.put("dev.log", "two")
 	w.put("4913", "")
 	w.put("last.go", "two")
 	w.until("last.go")

@@ -22,6 +22,10 @@ type Config struct {
 	// CodeDir is not below cache: that is the read-through cache.
 	CodeDir string `key:"code_dir" doc:"folder for compiled code, which is executed: nobody else may write to it; hosts may share one; default data/cache"`
 
+	SleepTime time.Duration `key:"sleep_time" default:"5m" doc:"how long a plugin is idle before its code and instances are let go, to be woken by the next event; -1s never"`
+	MaxCalls  int           `key:"max_calls" doc:"calls that run at once on the host, shared fairly between tenants; default 64 for each CPU; -1 is no bound"`
+
+	Deploy   Deploy              `key:"deploy"`
 	Log      Log                 `key:"log"`
 	HTTP     HTTP                `key:"http"`
 	TLS      TLS                 `key:"tls"`
@@ -32,6 +36,12 @@ type Config struct {
 	Limits   Limits              `key:"limits"`
 	// Plugins is the operator's configuration of plugins: plugins.<deployment>.<key>.
 	Plugins map[string]map[string]string `key:"plugins" doc:"value for a key of the config section in that plugin's plugin.yaml"`
+}
+
+// Deploy is how careful deployments are.
+type Deploy struct {
+	Soak      time.Duration `key:"soak" default:"0s" doc:"how long a new revision serves on trial: when too many of its events fail, or its function health does, the revision before serves again; what only that one needed of the database goes afterwards"`
+	MaxFailed int           `key:"max_failed" default:"5" doc:"how many of a hundred events of a revision on trial may fail, once it has had twenty; -1 is all"`
 }
 
 // Log is how the host speaks.
@@ -62,16 +72,25 @@ type TLS struct {
 
 // Database is one connection, database.<name>: "default" is there without being named.
 type Database struct {
-	Type            string        `key:"type" doc:"sqlite"`
-	URL             string        `key:"url" secret:"true" doc:"instead of the other keys: sqlite:data/blog.db"`
+	Type            string        `key:"type" doc:"sqlite, postgres or mysql (MariaDB too)"`
+	URL             string        `key:"url" secret:"true" doc:"instead of the other keys: sqlite:data/blog.db, postgres://user:password@host/name, mysql://user:password@host/name"`
 	Filename        string        `key:"filename" doc:"SQLite file of the default tenant; default data/tenants/<tenant>/<name>.db"`
 	Host            string        `key:"host" doc:"server's host name (postgres, mysql)"`
 	Port            int           `key:"port" doc:"server's port"`
 	User            string        `key:"user" doc:"user name"`
 	Password        string        `key:"password" secret:"true" doc:"password"`
 	Database        string        `key:"database" doc:"name of the database on the server"`
-	ConnectionLimit int           `key:"connectionLimit" doc:"connections that read at a time; default twice the CPUs, at least 4"`
+	Schema          string        `key:"schema" doc:"schema of the tables (postgres); default public"`
+	TLS             string        `key:"tls" doc:"verify, require (no check of the server's name) or disable; default disable for this machine, verify for others"`
+	TLSCA           string        `key:"tlsCa" doc:"file with the certificates (PEM) that may sign the server's; default the system's"`
+	TLSCert         string        `key:"tlsCert" doc:"file with this client's certificate (PEM), with tlsKey"`
+	TLSKey          string        `key:"tlsKey" doc:"file with its private key (PEM)"`
+	ConnectionLimit int           `key:"connectionLimit" doc:"connections at a time; default twice the CPUs, at least 4"`
 	BusyTimeout     time.Duration `key:"busyTimeout" doc:"longest wait for a connection or a lock; default 5s"`
+	// StatementTimeout is the server's, beside the deadline of the call.
+	StatementTimeout time.Duration `key:"statementTimeout" doc:"longest run of one statement on a server; default 30s"`
+	// MaxSize is each tenant's.
+	MaxSize Size `key:"maxSize" doc:"what one tenant may have in it, tables and indexes, at least 64KiB; over it writes but deletes are refused; default no limit"`
 }
 
 // Cache is the read-through cache.
@@ -112,13 +131,16 @@ type PluginLimits struct {
 	Response  Size          `key:"response" doc:"a response's body"`
 	Instances int           `key:"instances" doc:"calls of one plugin that run at once"`
 	Queue     time.Duration `key:"queue" doc:"wait of a call for an instance"`
+	Waiting   int           `key:"waiting" doc:"calls of one plugin that wait for an instance"`
 	HostCalls int           `key:"host_calls" doc:"host calls of one call"`
+	Fuel      int           `key:"fuel" doc:"fuel of one call, about one for an instruction; not counted unless set"`
 	Rows      int           `key:"rows" doc:"rows of one query"`
 	Result    Size          `key:"result" doc:"bytes of one query's answer"`
 	Requests  int           `key:"requests" doc:"outbound requests of one call"`
 	LogLines  int           `key:"log_lines" doc:"log lines of one call"`
 	Sockets   int           `key:"sockets" doc:"open sockets of one plugin"`
 	Message   Size          `key:"message" doc:"a socket's message"`
+	Vars      Size          `key:"vars" doc:"variables of an Extism plugin"`
 }
 
 // Host is the configuration as package host wants it. What only it can check is checked here.
@@ -126,6 +148,9 @@ func (c *Config) Host() (host.Config, error) {
 	out := host.Config{
 		DataDir:           c.Data,
 		CacheDir:          c.CodeDir,
+		SleepTime:         c.SleepTime,
+		MaxCalls:          c.MaxCalls,
+		Deploy:            host.DeployConfig{SoakTime: c.Deploy.Soak, MaxFailedPercent: c.Deploy.MaxFailed},
 		PluginConfig:      c.Plugins,
 		DefaultLimits:     c.Limits.Default.plugin(),
 		MaxLimits:         c.Limits.Max.plugin(),
@@ -144,7 +169,8 @@ func (c *Config) Host() (host.Config, error) {
 	for name, d := range c.Database {
 		out.Databases[name] = host.DatabaseConfig{
 			Type: d.Type, URL: d.URL, Filename: d.Filename, Host: d.Host, Port: d.Port, User: d.User, Password: d.Password,
-			Database: d.Database, ConnectionLimit: d.ConnectionLimit, BusyTimeout: d.BusyTimeout,
+			Database: d.Database, Schema: d.Schema, TLS: d.TLS, TLSCA: d.TLSCA, TLSCert: d.TLSCert, TLSKey: d.TLSKey,
+			ConnectionLimit: d.ConnectionLimit, BusyTimeout: d.BusyTimeout, StatementTimeout: d.StatementTimeout, MaxSizeBytes: int64(d.MaxSize),
 		}
 	}
 	for _, text := range c.HTTP.TrustedProxies {
@@ -176,8 +202,9 @@ func (t TLS) config() (*tls.Config, error) {
 func (l PluginLimits) plugin() plugins.Limits {
 	return plugins.Limits{
 		Time: l.Time, StartTime: l.Start, MemoryBytes: int64(l.Memory), BodyBytes: int64(l.Body), ResponseBytes: int64(l.Response),
-		MaxInstances: int64(l.Instances), QueueTime: l.Queue, MaxHostCalls: int64(l.HostCalls), MaxRows: int64(l.Rows), ResultBytes: int64(l.Result),
+		MaxInstances: int64(l.Instances), QueueTime: l.Queue, MaxWaiting: int64(l.Waiting), MaxHostCalls: int64(l.HostCalls), MaxFuel: int64(l.Fuel), MaxRows: int64(l.Rows), ResultBytes: int64(l.Result),
 		MaxRequests: int64(l.Requests), MaxLogLines: int64(l.LogLines), MaxSockets: int64(l.Sockets), MessageBytes: int64(l.Message),
+		VarBytes: int64(l.Vars),
 	}
 }
 

@@ -52,26 +52,26 @@ var checks = map[string]func(string) error{
 		return nil
 	},
 	"database.<name>.type": func(s string) error {
-		switch strings.ToLower(s) {
-		case "sqlite", "sqlite3", "better-sqlite3":
-			return nil
-		case "postgres", "postgresql", "pg", "mysql", "mysql2", "mariadb":
-			return fmt.Errorf("%q comes with a later version: this one has sqlite", s)
+		if !slices.Contains(databaseKinds, strings.ToLower(s)) {
+			return fmt.Errorf("%q is not a kind of database: write sqlite, postgres or mysql", s)
 		}
-		return fmt.Errorf("%q is not a kind of database: write sqlite", s)
+		return nil
 	},
 	"database.<name>.url": func(s string) error {
 		u, err := url.Parse(s)
 		if err != nil || u.Scheme == "" { // the text may hold a password, so it is not shown
-			return errors.New("is not a URL: write one such as sqlite:data/blog.db")
+			return errors.New("is not a URL: write one such as sqlite:data/blog.db or postgres://user:password@host/name")
 		}
-		switch u.Scheme {
-		case "sqlite", "sqlite3", "file":
-			return nil
-		case "postgres", "postgresql", "pg", "mysql", "mysql2", "mariadb":
-			return fmt.Errorf("%s comes with a later version: this one has sqlite, such as sqlite:data/blog.db", u.Scheme)
+		if !slices.Contains(databaseKinds, u.Scheme) && u.Scheme != "file" {
+			return fmt.Errorf("scheme %q is not a kind of database: write one such as sqlite:data/blog.db or postgres://user:password@host/name", u.Scheme)
 		}
-		return fmt.Errorf("scheme %q is not a kind of database: write one such as sqlite:data/blog.db", u.Scheme)
+		return nil
+	},
+	"database.<name>.tls": func(s string) error {
+		if !slices.Contains([]string{"", "verify", "require", "disable"}, s) {
+			return fmt.Errorf("%q is no way to protect a connection: write verify, require or disable", s)
+		}
+		return nil
 	},
 	"buffer.node": func(s string) error {
 		if s == "" || len(s) > 64 {
@@ -81,6 +81,9 @@ var checks = map[string]func(string) error{
 	},
 	"buffer.max_log": atLeast(256 << 20),
 }
+
+// databaseKinds are the names of kinds of database, those of the reference implementation's drivers among them.
+var databaseKinds = []string{"sqlite", "sqlite3", "better-sqlite3", "postgres", "postgresql", "pg", "mysql", "mysql2", "mariadb"}
 
 func atLeast(bytes int64) func(string) error {
 	return func(s string) error {

@@ -70,6 +70,7 @@ func init() {
 	})
 	odac.Get("/fetch", fetch)
 	items()
+	queries()
 	sockets()
 	odac.Func("twice", func(body []byte) ([]byte, error) { return append(body, body...), nil })
 	odac.Func("fail", func([]byte) ([]byte, error) { return nil, odac.Fail(odac.Conflict, "no") })
@@ -113,6 +114,33 @@ func items() {
 	odac.Post("/buffered-insert/{id}", func(c *odac.Ctx) error {
 		_, err := odac.DB("items").Buffer().Insert(odac.Map{"id": c.Param("id"), "name": c.Param("id")})
 		return err
+	})
+	odac.Post("/clear/{table}", func(c *odac.Ctx) error { return odac.ClearCache(strings.TrimPrefix(c.Param("table"), "-")) }) // "-" is every table
+	odac.Post("/rename/{name}/{to}", func(c *odac.Ctx) error {
+		n, err := odac.DB("items").Where("name", c.Param("name")).Update(odac.Map{"name": c.Param("to")})
+		if err != nil {
+			return err
+		}
+		return c.Text(200, strconv.FormatInt(n, 10))
+	})
+	odac.Post("/fill/{name}", func(c *odac.Ctx) error {
+		rows := make([]odac.Map, 100)
+		for i := range rows {
+			rows[i] = odac.Map{"name": c.Param("name") + strconv.FormatInt(odac.Rand().Int64(), 36)}
+		}
+		_, err := odac.DB("items").Insert(rows)
+		return err
+	})
+	odac.Post("/delete-all", func(*odac.Ctx) error {
+		_, err := odac.DB("items").Where("hits", ">=", 0).Delete()
+		return err
+	})
+	odac.Get("/star", func(c *odac.Ctx) error {
+		rows, err := odac.DB("items").Order("name").All()
+		if err != nil {
+			return err
+		}
+		return c.JSON(200, rows)
 	})
 	odac.Post("/flush", func(*odac.Ctx) error { return odac.FlushBuffer("") })
 	odac.Post("/tx/{how}", func(c *odac.Ctx) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"regexp"
+	"strings"
 )
 
 //go:wasmexport regexpbomb
@@ -66,6 +67,16 @@ func jsonround(rounds int32) int32 {
 		n += out.ID
 	}
 	return int32(n)
+}
+
+//go:wasmexport nested
+func nested(depth int32) int32 {
+	var v any
+	text := strings.Repeat("[", int(depth)) + strings.Repeat("]", int(depth))
+	if json.Unmarshal([]byte(text), &v) != nil {
+		return 0
+	}
+	return 1
 }
 
 //go:wasmexport regex

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package engine
-
-func newMemories(resetMode) memories { return heapMemories{} }

@@ -1,0 +1,5 @@
+//go:build !linux || portable
+
+package engine
+
+func newMemories(resetMode) memories { return heapMemories{} }

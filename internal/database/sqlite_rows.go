@@ -1,0 +1,102 @@
+package database
+
+import (
+	"context"
+
+	"github.com/tinylib/msgp/msgp"
+
+	"github.com/odac-run/odachost/abi"
+)
+
+// sqliteRows is a select that is stepped through page by page, with a prepared statement of its own.
+type sqliteRows struct {
+	run
+	standing bool // on a row that was not answered yet
+}
+
+func (c *sqliteConn) stream(ctx context.Context, st *statement, q *abi.Query) (_ rows, err error) {
+	defer c.guard(&err)
+	c.db.SetInterrupt(ctx)
+	r := &sqliteRows{run: run{answer: newAnswer(st, Budget{}, nil), conn: c, ctx: ctx, q: q}}
+	err = r.within(func() error {
+		stmt, _, err := c.db.Prepare(st.sql)
+		if err != nil {
+			return r.fail(err)
+		}
+		r.stmt = &prepared{Stmt: stmt}
+		if err := r.bindAll(); err != nil {
+			_ = stmt.Close() // was never stepped
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.q = nil
+	return r, nil
+}
+
+// within runs f with what the statement may do.
+func (r *sqliteRows) within(f func() error) error {
+	if r.st.raw == nil {
+		return f()
+	}
+	return r.conn.underRaw(&rawScope{catalog: r.st.catalog, text: r.st.raw, reach: r.st.reach}, f)
+}
+
+func (r *sqliteRows) next(ctx context.Context, b Budget, dst []byte) (out []byte, done bool, err error) {
+	defer func() {
+		if err != nil {
+			out = dst
+		}
+	}()
+	defer r.conn.guard(&err)
+	if err := ended(ctx); err != nil {
+		return dst, false, err
+	}
+	r.conn.db.SetInterrupt(ctx)
+	r.ctx, r.budget, r.out, r.start, r.rows = ctx, b, dst, len(dst), 0
+	err = r.within(func() error {
+		done, err = r.page()
+		return err
+	})
+	return r.out, done, err
+}
+
+// page appends rows until they are at an end or over the budget.
+func (r *sqliteRows) page() (done bool, err error) {
+	r.run.open(3)
+	for r.standing || r.stmt.Step() {
+		r.standing = true
+		if r.rows >= r.budget.MaxRows {
+			break
+		}
+		whole := r.out
+		if err := r.line(); err != nil {
+			if r.rows == 1 {
+				return false, err // one row that is over the budget by itself
+			}
+			r.out, r.rows = whole, r.rows-1
+			break
+		}
+		r.standing = false
+	}
+	if !r.standing {
+		if err := r.fail(r.stmt.Err()); err != nil {
+			return false, err
+		}
+	}
+	r.run.close()
+	r.out = msgp.AppendBool(append(r.out, 0xa1, 'd'), !r.standing)
+	return !r.standing, nil
+}
+
+func (r *sqliteRows) close() {
+	var err error
+	defer r.conn.guard(&err)
+	if r.stmt != nil && r.conn.db != nil {
+		_ = r.stmt.Close() // tells the error of its last step again
+	}
+	r.stmt = nil
+}
