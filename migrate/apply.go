@@ -62,7 +62,7 @@ type NulledRow struct {
 	Old   map[string]string `json:"old"`
 }
 
-// ApprovalError says that the plan destroys and was not approved. Nothing was applied.
+// ApprovalError says that the plan takes values away, or stops writers for long, and was not approved. Nothing was applied.
 type ApprovalError struct {
 	Hash    string // what to approve
 	Hazards []Hazard
@@ -337,6 +337,9 @@ func (a *applier) step(ctx context.Context, plan *Plan, i, of int, s *Step) erro
 	}
 	e := Event{Step: i + 1, Steps: of, Kind: s.Kind, Table: s.Table, Message: s.Summary}
 	a.progress(e)
+	if err := a.discard(ctx, plan, s); err != nil { // before it goes: after a kill in between there is nothing to bring back yet
+		return err
+	}
 	rows, err := a.execute(ctx, plan, s, func(rows int64) {
 		e.Rows = rows
 		a.progress(e)
@@ -346,9 +349,6 @@ func (a *applier) step(ctx context.Context, plan *Plan, i, of int, s *Step) erro
 			a.failed = s.file
 		}
 		return fmt.Errorf("migrate: step %d of %d, %s %s: %w", i+1, of, s.Kind, s.Summary, err)
-	}
-	if err := a.discard(ctx, plan, s); err != nil {
-		return err
 	}
 	a.report.Rows += rows
 	if s.outside {

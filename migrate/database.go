@@ -30,7 +30,17 @@ type Database struct {
 	// underway are the plans that were not finished, by owner.
 	underway map[string]*journal
 	ours     map[string]bool // the tables of this package that are there
-	trashed  []*Trashed      // what can be brought back, the oldest first
+	trashed  []*Trashed      // what was taken away, the oldest first
+	// kept is where that is, by its place: a table of that name, or a table with such a column.
+	kept map[string]string
+}
+
+// keeps takes note of a table or column that a plan has put aside.
+func (db *Database) keeps(place, table string) {
+	if db.kept == nil {
+		db.kept = map[string]string{}
+	}
+	db.kept[place] = table
 }
 
 // Object is a trigger or a view.

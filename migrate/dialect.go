@@ -37,6 +37,11 @@ type dialect interface {
 	// busy tells whether err says that others held a lock for too long: the apply plans again and goes on from there.
 	busy(err error) bool
 
+	// restore returns the statements that bring back what was put aside: a column without default and NOT NULL, which the next plan adds.
+	restore(live *Database, t *Trashed) ([]string, error)
+	// purge returns the statements that take it away for good; table is where it is (Database.kept).
+	purge(t *Trashed, table string) []string
+
 	// literal prints a value of a column as SQL; nil is NULL.
 	literal(c *Column, v *Value) string
 	syntax() *syntax

@@ -15,6 +15,10 @@
 //	last, err := migrate.Shadow(ctx, conn, live.Last("blog"), live)     // what this owner applied the last time
 //	changes := migrate.Diff(last, live, want)                     // three-way
 //	status, err := migrate.Status(ctx, conn, schema, opts)        // MakePlan in a read transaction that is rolled back
+//	files, err := migrate.LoadFiles(bundle, "migration")          // *.up.sql and *.down.sql, for Options.Files; Rollback takes a batch back
+//	notes := migrate.Lint(schema)                                 // LintAgainst: what a change would cost, without a database
+//	files, err := migrate.Snapshot(ctx, conn, opts)               // schema files of what is there
+//	kept, err := migrate.Trash(ctx, conn, "blog")                 // what plans took away; Restore brings it back, Purge lets it go
 //
 // # Contract
 //
@@ -24,9 +28,10 @@
 //   - Apply plans again under the lock, so that counts and definitions are those that the steps will meet. On SQLite the whole plan is
 //     one transaction: after an error or a kill the database is as before. Before the commit it is planned once more, and what
 //     is not empty is rolled back ([ErrNotConverged]). Concurrent runners: one applies, the others find nothing to do.
-//   - A step that destroys (drop of a column or table) needs [ApplyOptions.Approve] equal to [Plan.Hash], else
-//     [*ApprovalError]. A step by which a row would lose its value (a narrowing, NOT NULL over NULL, duplicates under unique) is
-//     refused with the count, up to five keys, and the SQL that finds them: [*RefusedError]. It cannot be approved.
+//   - A step that drops a column or table, or stops writers for long, needs [ApplyOptions.Approve] equal to [Plan.Hash], else
+//     [*ApprovalError]. What is dropped is kept for [Options.TrashTime] and can be restored.
+//   - A step by which a row would lose its value (a narrowing, NOT NULL over NULL, duplicates under unique) is refused with the
+//     count, up to five keys, and the SQL that finds them: [*RefusedError]. It cannot be approved.
 //   - Rows under a new foreign key that have no parent: where a column can be NULL it is set to NULL and [Report.Nulled] lists the
 //     old value; where none can, the key waits, the rows stay, and [Report.Incomplete] says so until a later plan finds them clean.
 //   - A key to a table outside the schema needs approval, and an expression of a file cannot contain a query: schema files may come

@@ -14,19 +14,28 @@ func (p *mysqlPlanner) dropColumns(tc *TableChange) error {
 	}
 	a := &mysqlAlter{m: p.m, table: st.live.Name}
 	var names []string
+	var kept []*Trashed
 	for _, c := range tc.DropColumns {
 		h := Hazard{Level: Approve, Table: tc.Name, Object: c.Name}
 		if h.Count, h.Samples, err = p.count(st, mysqlName(c.Name)+" IS NOT NULL", c.Name); err != nil {
 			return err
 		}
 		h.Message = fmt.Sprintf("drops column %s.%s and its %d values", tc.Name, c.Name, h.Count)
+		t := p.keepColumn(a, tc.live, c)
+		if t != nil {
+			kept, h.Fix = append(kept, t), t.keep()
+		} else {
+			a.add(DropColumn, mysqlInstant, "", "DROP COLUMN %s", mysqlName(c.Name))
+		}
 		a.hazards = append(append(a.hazards, h), p.in.live.readers(tc.live.Name, c.Name, "drop")...)
 		a.hazards = append(a.hazards, p.needed(tc, c.Name)...)
-		a.add(DropColumn, mysqlInstant, "", "DROP COLUMN %s", mysqlName(c.Name))
 		names = append(names, tc.Name+"."+c.Name)
 	}
 	s := a.step(st.rows)
 	s.Phase, s.Summary, s.NoInverse, s.Check, s.Post = Contract, strings.Join(names, ", "), "its values are gone", "values counted", "the column is gone"
+	if s.trash = kept; len(kept) == len(tc.DropColumns) {
+		s.keeps(kept...)
+	}
 	p.add(s)
 	return nil
 }
@@ -71,6 +80,10 @@ func (p *mysqlPlanner) dropTable(tc *TableChange) error {
 			return err
 		}
 	}
+	kept := p.in.trash(DropTable, name, "")
+	if kept != nil {
+		h.Fix = kept.keep()
+	}
 	s := &Step{
 		Kind: DropTable, Table: name, Summary: name, Phase: Contract, Rows: st.rows, Hazards: []Hazard{h}, Lock: mysqlOnline, outside: true,
 		Check: "rows counted", Post: "the table is gone", NoInverse: "its rows are gone",
@@ -81,7 +94,7 @@ func (p *mysqlPlanner) dropTable(tc *TableChange) error {
 			switch {
 			case !strings.EqualFold(fk.RefTable, name) || strings.EqualFold(t.Name, name) || p.dropped[fold(t.Name)]:
 			case change != nil && change.Drop: // it goes later: they point to each other
-				s.SQL = append(s.SQL, fmt.Sprintf("ALTER TABLE %s DROP FOREIGN KEY %s%s", mysqlName(t.Name), mysqlName(fk.name), p.m.algorithm(mysqlInstant)))
+				s.SQL = append(s.SQL, p.cutKey(t.Name, fk))
 			case change != nil && slices.ContainsFunc(change.DropForeignKeys, func(o ForeignKey) bool { return o.name == fk.name }):
 			default:
 				s.Hazards = append(s.Hazards, Hazard{
@@ -96,7 +109,12 @@ func (p *mysqlPlanner) dropTable(tc *TableChange) error {
 			s.Hazards = append(s.Hazards, Hazard{Level: Refuse, Table: name, Object: v.Name, Message: fmt.Sprintf("view %s reads %s", v.Name, name), Fix: "drop the view first"})
 		}
 	}
-	s.SQL = append(s.SQL, "DROP TABLE "+mysqlName(name))
+	if kept != nil {
+		s.SQL = append(s.SQL, p.keepTable(tc.live, kept)...)
+		s.keeps(kept)
+	} else {
+		s.SQL = append(s.SQL, "DROP TABLE "+mysqlName(name))
+	}
 	s.run = p.m.runner(s.SQL, nil)
 	p.dropped[fold(name)] = true
 	p.add(s)

@@ -37,6 +37,7 @@ func (m mysql) inspectInto(ctx context.Context, q querier, db *Database) error {
 	}
 	for _, name := range tables {
 		if strings.HasPrefix(fold(name), "_odac_") {
+			db.keeps(name, name)
 			continue
 		}
 		err := eachRow(ctx, q, "SHOW CREATE TABLE "+mysqlName(name), 2, func(v []string) { db.Tables[fold(name)] = m.parseMySQLTable(name, v[1]) })

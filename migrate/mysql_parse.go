@@ -16,6 +16,7 @@ type mysqlTable struct {
 type mysqlColumn struct {
 	definition string // all behind the name
 	base       string // the type alone
+	kind       string // with its character set and collation
 	comment    string // as a literal, "" for none
 	check      string // CHECK (...), "" for none
 	generated  string // what it is computed from
@@ -171,11 +172,13 @@ func (t *TableInfo) mysqlColumn(text string, item []token, collation string) {
 		switch word := part[0]; {
 		case word.is("CHARACTER"):
 			textual = true
+			my.kind += " " + text0(part)
 			if len(part) > 2 {
 				collation = part[2].text + " default"
 			}
 		case word.is("COLLATE") && len(part) > 1:
 			textual, collation = true, part[1].text
+			my.kind += " " + text0(part)
 		case word.is("NOT"):
 			c.NotNull = true
 		case word.is("DEFAULT"):
@@ -194,6 +197,7 @@ func (t *TableInfo) mysqlColumn(text string, item []token, collation string) {
 			c.Generated, my.generated = true, text0(part)
 		case my.base == "" && !word.isAny(mysqlColumnWords...):
 			my.base = text0(part)
+			my.kind = my.base
 		}
 	}
 	c.Type = my.base

@@ -20,6 +20,7 @@ type mysqlPlanner struct {
 
 	adopted map[string]bool // whose first step, which asks for approval, is yet to come
 	dropped map[string]bool // tables
+	cut     map[string]bool // foreign keys of tables that go
 	gone    map[string]bool // table.index, made for a key that goes
 }
 
@@ -39,7 +40,7 @@ type mysqlState struct {
 }
 
 func (m mysql) steps(ctx context.Context, q querier, in planInput) (planOutput, error) {
-	p := &mysqlPlanner{ctx: ctx, m: m, q: q, in: in, tables: map[string]*mysqlState{}, adopted: map[string]bool{}, dropped: map[string]bool{}, gone: map[string]bool{}}
+	p := &mysqlPlanner{ctx: ctx, m: m, q: q, in: in, tables: map[string]*mysqlState{}, adopted: map[string]bool{}, dropped: map[string]bool{}, cut: map[string]bool{}, gone: map[string]bool{}}
 	err := m.reading(ctx, q, p.plan)
 	return p.out, err
 }

@@ -55,8 +55,9 @@ var (
 	ErrOwner = errors.New("migrate: table belongs to another owner")
 	// ErrDrift says that live was changed by hand and Options.Drift is DriftFail.
 	ErrDrift = errors.New("migrate: the database was changed by hand")
-	// ErrNotConverged says that the steps ran and the schema was still not reached; all was rolled back.
-	ErrNotConverged = errors.New("migrate: the applied plan does not lead to the schema; it was rolled back")
+	// ErrNotConverged says that the steps ran and the schema was still not reached. What was in a transaction was rolled back: on SQLite all,
+	// on PostgreSQL what runs in none is left, on MySQL everything.
+	ErrNotConverged = errors.New("migrate: the applied plan does not lead to the schema; what a transaction held was rolled back")
 )
 
 type planInput struct {
@@ -65,6 +66,8 @@ type planInput struct {
 	changes *Changes
 	renames []Rename
 	options Options
+	// copied tells whether another column has the values of one that goes.
+	copied func(table, column string) bool
 }
 
 type planOutput struct {
@@ -144,7 +147,7 @@ func makePlan(ctx context.Context, d dialect, conn *sql.Conn, schema *Schema, op
 		return nil, err
 	}
 	changes.unadopt(live.underway[options.Owner])
-	in := planInput{schema: twins.record, live: live, changes: changes, options: options}
+	in := planInput{schema: twins.record, live: live, changes: changes, options: options, copied: twins.copied}
 	if in.renames = changes.renames(); len(in.renames) > 0 {
 		if in.live, plan.Steps, err = d.rename(ctx, live, in.renames); err != nil {
 			return nil, err

@@ -36,6 +36,10 @@ func (p *pgPlanner) dropTable(st *pgState) error {
 	if err != nil {
 		return err
 	}
+	kept := p.in.trash(DropTable, st.name, "")
+	if kept != nil {
+		h.Fix = kept.keep()
+	}
 	s := &Step{
 		Kind: DropTable, Table: st.name, Summary: st.name, Phase: Contract, Rows: st.rows, Hazards: append(hazards, h), Check: "rows counted",
 		Post: "the table is gone", NoInverse: "its rows are gone",
@@ -57,7 +61,12 @@ func (p *pgPlanner) dropTable(st *pgState) error {
 			}
 		}
 	}
-	s.SQL = append(s.SQL, "DROP TABLE "+quoteName(st.name))
+	if kept != nil {
+		s.SQL = append(s.SQL, pgKeepTable(st.live, kept)...)
+		s.keeps(kept)
+	} else {
+		s.SQL = append(s.SQL, "DROP TABLE "+quoteName(st.name))
+	}
 	p.add(stageDrop, s)
 	return nil
 }
@@ -88,6 +97,13 @@ func (p *pgPlanner) dropColumn(tc *TableChange, st *pgState, column string) erro
 	if err != nil {
 		return err
 	}
+	kept := p.in.trash(DropColumn, st.name, column)
+	if kept != nil && slices.ContainsFunc(st.live.PrimaryKey, func(key string) bool { return strings.EqualFold(key, column) }) {
+		kept = nil // a row is not the same without it
+	}
+	if kept != nil {
+		h.Fix = kept.keep()
+	}
 	hazards = append(hazards, h)
 	for _, x := range st.live.Indexes {
 		ours := slices.ContainsFunc(tc.DropIndexes, func(o IndexInfo) bool { return o.Name == x.Name })
@@ -98,9 +114,14 @@ func (p *pgPlanner) dropColumn(tc *TableChange, st *pgState, column string) erro
 			})
 		}
 	}
-	p.add(stageDrop, &Step{
+	s := &Step{
 		Kind: DropColumn, Table: st.name, Summary: st.name + "." + column, Phase: Contract, SQL: []string{pgAlterTable(st.name, "DROP COLUMN "+quoteName(column))},
 		Hazards: hazards, Check: "values counted", Post: "the column is gone", NoInverse: "its values are gone",
-	})
+	}
+	if kept != nil {
+		s.SQL = pgKeepColumn(st.live, kept)
+		s.keeps(kept)
+	}
+	p.add(stageDrop, s)
 	return nil
 }

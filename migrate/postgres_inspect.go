@@ -136,6 +136,7 @@ func (i *pgInspection) table(rows *sql.Rows) error {
 	}
 	i.state = i.state || t.Name == stateTable
 	if strings.HasPrefix(fold(t.Name), pgPrefix) {
+		i.db.keeps(t.Name, t.Name)
 		return nil
 	}
 	if other := i.db.Tables[fold(t.Name)]; other != nil {
@@ -185,6 +186,9 @@ func (i *pgInspection) constraint(rows *sql.Rows) error {
 			Columns: columns, RefTable: refTable, RefColumns: refs, OnDelete: pgActions[onDelete], OnUpdate: pgActions[onUpdate], name: name, invalid: !valid,
 		})
 	case "c":
+		if strings.HasPrefix(name, trashPrefix) { // of a column that was put aside
+			return nil
+		}
 		if strings.HasPrefix(name, pgPrefix) {
 			t.pg.half = append(t.pg.half, pgHalf{name: name, valid: valid})
 			return nil

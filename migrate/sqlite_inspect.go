@@ -24,6 +24,7 @@ func (s sqlite) inspect(ctx context.Context, q querier) (*Database, error) {
 		}
 		if kind == "table" && strings.HasPrefix(name, "_odac_") {
 			db.ours[name] = true
+			db.keeps(name, name)
 		}
 		if strings.HasPrefix(fold(table), "_odac_") || strings.HasPrefix(fold(table), "sqlite_") {
 			continue

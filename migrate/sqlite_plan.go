@@ -270,7 +270,8 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 			Check: "rows counted", Post: "the table is gone", NoInverse: "its rows are gone",
 		}
 		if t := p.in.trash(DropTable, st.name, ""); t != nil {
-			s.SQL, s.trash, s.Inverse, s.NoInverse = p.keepTable(st, t), []*Trashed{t}, "migrate restore "+t.ID, ""
+			s.SQL = p.keepTable(st, t)
+			s.keeps(t)
 			h.Fix = t.keep()
 		}
 		s.Hazards = []Hazard{h}
@@ -278,7 +279,7 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 		return nil
 	}
 	e := newEdit(st)
-	var names, keep, inverse []string
+	var names, keep []string
 	var kept []*Trashed
 	for _, c := range tc.DropColumns {
 		cond := quoteName(c.Name) + " IS NOT NULL"
@@ -288,7 +289,7 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 		}
 		h.Message = fmt.Sprintf("drops column %s.%s and its %d values", st.name, c.Name, h.Count)
 		if t, queries := p.keepColumn(st, tc, c.Name); t != nil {
-			kept, keep, inverse = append(kept, t), append(keep, queries...), append(inverse, "migrate restore "+t.ID)
+			kept, keep = append(kept, t), append(keep, queries...)
 			h.Fix = t.keep()
 		}
 		e.hazards = append(e.hazards, h)
@@ -305,7 +306,7 @@ func (p *sqlitePlanner) drop(tc *TableChange) error {
 	step := e.step(DropColumn, Contract)
 	step.Summary, step.NoInverse = strings.Join(names, ", "), "its values are gone"
 	if len(kept) == len(tc.DropColumns) {
-		step.Inverse, step.NoInverse = strings.Join(inverse, "; "), ""
+		step.keeps(kept...)
 	}
 	step.SQL, step.trash = append(keep, step.SQL...), kept
 	p.add(step)

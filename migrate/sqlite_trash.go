@@ -82,6 +82,6 @@ func (s sqlite) restore(live *Database, t *Trashed) ([]string, error) {
 	}, nil
 }
 
-func (sqlite) purge(t *Trashed) []string {
-	return []string{"DROP TABLE IF EXISTS " + quoteName(t.Place())}
+func (sqlite) purge(t *Trashed, _ string) []string {
+	return []string{"DROP TABLE " + quoteName(t.Place())}
 }

@@ -34,7 +34,13 @@ func (db *Database) readState(ctx context.Context, q querier, x *syntax) error {
 		return err
 	}
 	for _, t := range db.Tables { // a column that is kept under another name
-		t.Columns = slices.DeleteFunc(t.Columns, func(c *ColumnInfo) bool { return strings.HasPrefix(c.Name, trashPrefix) })
+		t.Columns = slices.DeleteFunc(t.Columns, func(c *ColumnInfo) bool {
+			aside := strings.HasPrefix(c.Name, trashPrefix)
+			if aside {
+				db.keeps(c.Name, t.Name)
+			}
+			return aside
+		})
 	}
 	rows, err := q.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s", x.names([]string{"table_name", "owner", "definition"}), x.name(stateTable)))
 	if err != nil {

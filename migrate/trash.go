@@ -48,6 +48,14 @@ type Trashed struct {
 	kept keptThing
 }
 
+// keyless is for a dialect that brings a table back without its foreign keys: the next plan adds those that the schema has, once it has
+// looked at the rows.
+func (t *Trashed) keyless() {
+	if t.kept.Def != nil {
+		t.kept.Def.ForeignKeys = nil
+	}
+}
+
 // keptThing is what a dialect needs to bring it back.
 type keptThing struct {
 	// Def is the table as it was applied; of a column, a table of the key and the column.
@@ -67,18 +75,10 @@ func (t *Trashed) String() string {
 	return "column " + t.Table + "." + t.Column
 }
 
-// trasher is what a dialect needs to keep what a plan takes away: steps that drop do it by the name that planInput.trash gives, and put
-// that into Step.trash. A column that stays in its table under another name must take NULL and have no default; inspect hides it.
-type trasher interface {
-	// restore returns the statements that bring it back: a column without default and NOT NULL, which the next plan adds.
-	restore(live *Database, t *Trashed) ([]string, error)
-	// purge returns the statements that take it away for good, whether it is there or not.
-	purge(t *Trashed) []string
-}
-
-// trash returns the place for what a step takes away; nil if nothing is to be kept.
+// trash returns the place for what a step takes away; nil if nothing is to be kept. The step drops nothing then: it puts the thing under
+// that name, and has it in Step.trash. A column that stays in its table must take NULL and have no default; inspect hides it.
 func (in planInput) trash(kind StepKind, table, column string) *Trashed {
-	if in.options.TrashTime < 0 {
+	if in.options.TrashTime < 0 || column != "" && in.copied(table, column) {
 		return nil
 	}
 	b := sha256.Sum256(fmt.Appendf(nil, "%q%q%q", in.options.Owner, fold(table), fold(column)))
@@ -106,6 +106,15 @@ func (in planInput) trash(kind StepKind, table, column string) *Trashed {
 // keep says in a hazard that what goes can be brought back.
 func (t *Trashed) keep() string {
 	return "kept for a while: migrate restore " + t.ID
+}
+
+// keeps says of a step that all it takes away can be brought back.
+func (s *Step) keeps(kept ...*Trashed) {
+	ids := make([]string, len(kept))
+	for i, t := range kept {
+		ids[i] = "migrate restore " + t.ID
+	}
+	s.trash, s.Inverse, s.NoInverse = kept, strings.Join(ids, "; "), ""
 }
 
 var trashColumns = []string{"id", "owner", "kind", "table_name", "column_name", "dropped", "plan", "definition"}
@@ -150,22 +159,21 @@ func (a *applier) discard(ctx context.Context, plan *Plan, s *Step) error {
 
 // purge takes away for good what was dropped before a time.
 func (a *applier) purge(ctx context.Context, live *Database, owner string, before time.Time) ([]*Trashed, error) {
-	d, ok := a.d.(trasher)
-	if !ok {
-		return nil, nil
-	}
 	x := a.d.syntax()
 	var out []*Trashed
 	for _, t := range live.trashed {
 		if t.Owner != owner || t.Dropped > before.UTC().Format(TimeLayout) {
 			continue
 		}
-		for _, query := range append(d.purge(t), fmt.Sprintf("DELETE FROM %s WHERE %s = %s", x.name(trashTable), x.name("id"), x.text(t.ID))) {
+		var queries []string
+		if at, ok := live.kept[t.Place()]; ok {
+			queries, out = a.d.purge(t, at), append(out, t)
+		}
+		for _, query := range append(queries, fmt.Sprintf("DELETE FROM %s WHERE %s = %s", x.name(trashTable), x.name("id"), x.text(t.ID))) {
 			if err := execOne(ctx, a.conn, query); err != nil {
 				return out, fmt.Errorf("migrate: purge %s: %w", t, err)
 			}
 		}
-		out = append(out, t)
 	}
 	return out, nil
 }
@@ -176,7 +184,7 @@ func Trash(ctx context.Context, conn *sql.Conn, owner string) ([]*Trashed, error
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(live.trashed, func(t *Trashed) bool { return t.Owner != or(owner, "app") }), nil
+	return slices.DeleteFunc(live.trashed, func(t *Trashed) bool { return t.Owner != or(owner, "app") || live.kept[t.Place()] == "" }), nil
 }
 
 // Purge takes away for good what was dropped longer ago than age, and returns it. An age of zero takes all.
@@ -203,9 +211,8 @@ func Restore(ctx context.Context, db *sql.DB, owner, id string, o ApplyOptions) 
 }
 
 func (a *applier) restore(ctx context.Context, live *Database, owner, id string) (*Trashed, error) {
-	d, ok := a.d.(trasher)
-	i := slices.IndexFunc(live.trashed, func(t *Trashed) bool { return t.ID == id && t.Owner == owner })
-	if !ok || i < 0 {
+	i := slices.IndexFunc(live.trashed, func(t *Trashed) bool { return t.ID == id && t.Owner == owner && live.kept[t.Place()] != "" })
+	if i < 0 {
 		return nil, fmt.Errorf("%w: nothing with the id %q is kept for %s: list what is", ErrTrash, id, owner)
 	}
 	t := live.trashed[i]
@@ -222,7 +229,7 @@ func (a *applier) restore(ctx context.Context, live *Database, owner, id string)
 	if err != nil {
 		return nil, err
 	}
-	queries, err := d.restore(live, t)
+	queries, err := a.d.restore(live, t)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ func (db *Database) withoutTwins() *Database {
 	return &out
 }
 
+// withoutSync is the database without the sync triggers of tables where they end.
 func (db *Database) withoutSync(ends func(table string) bool) *Database {
 	out := *db
 	out.Triggers = slices.DeleteFunc(slices.Clone(db.Triggers), func(o Object) bool {

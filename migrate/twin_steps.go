@@ -97,14 +97,24 @@ func (p *twinPlan) syncing(table string, t *Twin) *syncing {
 	return s
 }
 
-// triggersOf are the sync triggers of a table.
-// withoutTwins is the database as it is for everybody else: no columns of ours, no triggers of ours.
-// withoutSync is the database without the triggers of tables where they end, and of all when every is set.
 // seen is live as the other steps are to see it.
 func (p *twinPlan) seen() *Database {
 	return p.live.withoutSync(func(table string) bool {
 		tt := p.tables[fold(table)]
 		return tt == nil || tt.stage == stageContract
+	})
+}
+
+// copied tells whether the column is the one of a twin that goes, so that the other has its values.
+func (p *twinPlan) copied(table, column string) bool {
+	tt := p.tables[fold(table)]
+	if tt == nil {
+		return false
+	}
+	return slices.ContainsFunc(tt.twins, func(t *Twin) bool {
+		from, to := t.columns()
+		gone := map[side]string{wantsNew: from, wantsOld: to}[tt.wants]
+		return strings.EqualFold(gone, column)
 	})
 }
 
