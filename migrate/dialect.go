@@ -42,6 +42,10 @@ type dialect interface {
 	// purge returns the statements that take it away for good; table is where it is (Database.kept).
 	purge(t *Trashed, table string) []string
 
+	// columns returns definitions that may be what the server prints as c, the likeliest first, without nullable and key. Snapshot tries
+	// each in a shadow; a column of which none prints the same is left out.
+	columns(t *TableInfo, c *ColumnInfo) []*Column
+
 	// literal prints a value of a column as SQL; nil is NULL.
 	literal(c *Column, v *Value) string
 	syntax() *syntax

@@ -28,9 +28,9 @@ func openMariaDB(t testing.TB, dsn string) *sql.DB {
 func dumpMariaDB(db *sql.DB) (string, error) {
 	var b strings.Builder
 	err := printRows(&b, db, "SHOW FULL TABLES")
-	for _, line := range strings.Fields(b.String()) {
-		name, kind, _ := strings.Cut(line, "|")
-		if err != nil || kind != "BASE" {
+	for line := range strings.Lines(b.String()) {
+		name, ok := strings.CutSuffix(strings.TrimSpace(line), "|BASE TABLE")
+		if err != nil || !ok {
 			continue
 		}
 		if err = printRows(&b, db, "SHOW CREATE TABLE "+mysqlName(name)); err == nil {

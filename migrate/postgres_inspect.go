@@ -154,6 +154,9 @@ func (i *pgInspection) column(rows *sql.Rows) error {
 	if err := rows.Scan(&oid, &c.Name, &c.Type, &c.NotNull, &c.Default, &c.AutoIncrement, &c.Generated); err != nil {
 		return err
 	}
+	if strings.HasPrefix(c.Default, "NULL::") {
+		c.Default = ""
+	}
 	if t := i.tables[oid]; t != nil {
 		t.Columns = append(t.Columns, c)
 	}

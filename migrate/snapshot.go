@@ -1,12 +1,15 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // SnapshotOptions are those of one Snapshot. The zero value takes every table.
@@ -23,13 +26,6 @@ type SchemaFiles struct {
 	Notes []string
 }
 
-// snapshotter is what a dialect needs for Snapshot.
-type snapshotter interface {
-	// columns returns definitions that may be what the server prints as c, the likeliest first, without nullable and key. Each is
-	// tried in a shadow; where none prints the same, the last one is taken and noted.
-	columns(t *TableInfo, c *ColumnInfo) []*Column
-}
-
 // Snapshot turns a database into schema files: with them a plan has nothing to do, but to record tables that nobody owns. Every file is
 // tried: what the server prints for it is what it prints for the table. It writes nothing.
 func Snapshot(ctx context.Context, conn *sql.Conn, o SnapshotOptions) (*SchemaFiles, error) {
@@ -41,11 +37,7 @@ func Snapshot(ctx context.Context, conn *sql.Conn, o SnapshotOptions) (*SchemaFi
 	if err != nil {
 		return nil, err
 	}
-	from, ok := d.(snapshotter)
-	if !ok {
-		return nil, fmt.Errorf("migrate: a snapshot of %s is not supported yet", live.Dialect)
-	}
-	s := &snapshotRun{d: d, from: from, live: live, out: &SchemaFiles{Files: map[string][]byte{}}}
+	s := &snapshotRun{d: d, live: live, out: &SchemaFiles{Files: map[string][]byte{}}}
 	for _, name := range slices.Sorted(maps.Keys(live.Tables)) {
 		applied, known := live.Applied[name]
 		if o.Owner != "" && (!known || applied.Owner != o.Owner) {
@@ -69,7 +61,6 @@ func Snapshot(ctx context.Context, conn *sql.Conn, o SnapshotOptions) (*SchemaFi
 // snapshotRun is one run of Snapshot.
 type snapshotRun struct {
 	d    dialect
-	from snapshotter
 	live *Database
 	out  *SchemaFiles
 }
@@ -104,8 +95,11 @@ func (s *snapshotRun) table(ctx context.Context, conn *sql.Conn, t *TableInfo) e
 		s.note("table %s is left out: its primary key, or all of it, cannot be written", t.Name)
 		return nil
 	}
-	s.indexes(t, def)
+	s.indexes(ctx, conn, t, def)
 	s.keys(t, def)
+	if a, ok := s.live.Applied[fold(t.Name)]; ok {
+		def.arrange(a.Table)
+	}
 	data, err := def.YAML()
 	if err != nil {
 		return err
@@ -126,7 +120,7 @@ func (s *snapshotRun) tries(t *TableInfo, c *ColumnInfo) []*Column {
 			list = append(list, was)
 		}
 	}
-	list = append(list, s.from.columns(t, c)...)
+	list = append(list, s.d.columns(t, c)...)
 	var out []*Column
 	for _, try := range append(list, &Column{Type: Text}) {
 		copied := *try
@@ -164,32 +158,61 @@ func written(c *Column) bool {
 // settle replaces each column that the server prints otherwise by its next definition, until all are the same or none is left.
 func (s *snapshotRun) settle(ctx context.Context, conn *sql.Conn, t *TableInfo, def *Table, tries map[string][]*Column) error {
 	for len(def.Columns) > 0 {
-		shadow, err := s.d.shadow(ctx, conn, resolve(&Schema{Tables: map[string]*Table{def.Name: def}}, nil))
-		if err != nil && !s.next(def, tries, func(*Column) bool { return true }) {
-			return err
-		}
-		if err != nil {
+		printed, err := s.print(ctx, conn, def)
+		if err != nil { // the server refuses some of it
+			refused := func(c *Column) bool {
+				_, err := s.print(ctx, conn, &Table{Name: def.Name, Columns: []*Column{c}})
+				return err != nil
+			}
+			if !s.next(def, tries, refused) && s.leave(t, def, refused) == 0 {
+				return err
+			}
 			continue
 		}
-		printed := shadow.Tables[fold(t.Name)]
 		differs := func(c *Column) bool {
 			is, want := t.Column(c.Name), printed.Column(c.Name)
+			if isSerial(c) && pgSerial(is) {
+				return is.Type != want.Type
+			}
 			return is.Type != want.Type || is.Default != want.Default || is.AutoIncrement != want.AutoIncrement ||
 				slices.ContainsFunc(want.Checks, func(check string) bool { return !slices.Contains(is.Checks, check) })
 		}
 		if s.next(def, tries, differs) {
 			continue
 		}
-		def.Columns = slices.DeleteFunc(def.Columns, func(c *Column) bool {
-			out := differs(c)
-			if out {
-				s.note("column %s.%s is left out: no file can say %q", t.Name, c.Name, strings.TrimSpace(t.Column(c.Name).Type+" default "+t.Column(c.Name).Default))
+		s.leave(t, def, differs)
+		for _, c := range def.Columns {
+			if isSerial(c) && pgSerial(t.Column(c.Name)) {
+				s.note("column %s.%s is serial: a plan makes an identity of it", t.Name, c.Name)
 			}
-			return out
-		})
+		}
 		return nil
 	}
 	return nil
+}
+
+// leave leaves out the columns that no file can say, and returns how many.
+func (s *snapshotRun) leave(t *TableInfo, def *Table, wrong func(*Column) bool) int {
+	before := len(def.Columns)
+	def.Columns = slices.DeleteFunc(def.Columns, func(c *Column) bool {
+		out := wrong(c)
+		if out {
+			is := t.Column(c.Name)
+			text := strings.TrimPrefix(is.Type+" default "+is.Default, " ")
+			s.note("column %s.%s is left out: no file can say %q", t.Name, c.Name, strings.TrimSuffix(text, " default "))
+		}
+		return out
+	})
+	return before - len(def.Columns)
+}
+
+// print is how the server prints the columns of a table.
+func (s *snapshotRun) print(ctx context.Context, conn *sql.Conn, def *Table) (*TableInfo, error) {
+	shadow, err := s.d.shadow(ctx, conn, resolve(&Schema{Tables: map[string]*Table{def.Name: def}}, nil))
+	if err != nil {
+		return nil, err
+	}
+	return shadow.Tables[fold(def.Name)], nil
 }
 
 // next takes the next definition of each column that is not right, and tells whether there was one.
@@ -205,14 +228,19 @@ func (s *snapshotRun) next(def *Table, tries map[string][]*Column, wrong func(*C
 	return moved
 }
 
-func (s *snapshotRun) indexes(t *TableInfo, def *Table) {
+func (s *snapshotRun) indexes(ctx context.Context, conn *sql.Conn, t *TableInfo, def *Table) {
 	for _, x := range t.Indexes {
 		missing := slices.ContainsFunc(x.Columns, func(name string) bool { return def.Column(name) == nil })
-		if !x.Plain || missing || x.Name != "" && checkName(x.Name) != nil || x.Where != "" && checkExpression(x.Where) != nil {
+		where, ok := s.where(ctx, conn, def, x)
+		if missing {
+			s.note("index %s on %s is left out, as one of its columns is", x.Name, t.Name)
+			continue
+		}
+		if !x.Plain || !ok || x.Name != "" && checkName(x.Name) != nil {
 			s.note("index %s on %s cannot be written: it has an expression, an order or a name of its own kind", x.Name, t.Name)
 			continue
 		}
-		index := Index{Columns: x.Columns, Unique: x.Unique, Where: s.where(t, x)}
+		index := Index{Columns: x.Columns, Unique: x.Unique, Where: where}
 		if own := indexName(t.Name, index); x.Inline || strings.EqualFold(x.Name, own) {
 			index.Name = own
 		} else {
@@ -229,16 +257,45 @@ func (s *snapshotRun) indexes(t *TableInfo, def *Table) {
 	}
 }
 
-// where is the condition in the words of its file, or as the server prints it.
-func (s *snapshotRun) where(t *TableInfo, x IndexInfo) string {
-	if a, ok := s.live.Applied[fold(t.Name)]; ok && x.Where != "" {
+// arrange puts indexes and foreign keys in the order in which another definition has them: servers print them in their own.
+func (t *Table) arrange(as *Table) {
+	slices.SortStableFunc(t.Indexes, func(a, b Index) int {
+		at := func(x Index) int {
+			return slices.IndexFunc(as.Indexes, func(o Index) bool { return strings.EqualFold(o.Name, x.Name) })
+		}
+		return cmp.Compare(at(a), at(b))
+	})
+	slices.SortStableFunc(t.ForeignKeys, func(a, b ForeignKey) int {
+		at := func(fk ForeignKey) int {
+			return slices.IndexFunc(as.ForeignKeys, func(o ForeignKey) bool { return strings.EqualFold(o.String(), fk.String()) })
+		}
+		return cmp.Compare(at(a), at(b))
+	})
+}
+
+// where is the condition in the words of its file, or as the server prints it; false if no file can say it.
+func (s *snapshotRun) where(ctx context.Context, conn *sql.Conn, def *Table, x IndexInfo) (string, bool) {
+	if x.Where == "" {
+		return "", true
+	}
+	words := []string{x.Where}
+	if a, ok := s.live.Applied[fold(def.Name)]; ok {
 		for _, was := range a.Table.Indexes {
-			if toks, err := lex(was.Where); err == nil && strings.EqualFold(was.Name, x.Name) && normal(toks) == x.Where {
-				return was.Where
+			if strings.EqualFold(was.Name, x.Name) && was.Where != "" {
+				words = []string{was.Where, x.Where}
 			}
 		}
 	}
-	return x.Where
+	for _, where := range words {
+		if checkExpression(where) != nil {
+			continue
+		}
+		try := &Table{Name: def.Name, Columns: def.Columns, PrimaryKey: def.PrimaryKey, Indexes: []Index{{Name: "w", Columns: x.Columns, Where: where}}}
+		if printed, err := s.print(ctx, conn, try); err == nil && printed.Indexes[0].Where == x.Where {
+			return where, true
+		}
+	}
+	return "", false
 }
 
 func (s *snapshotRun) keys(t *TableInfo, def *Table) {
@@ -254,4 +311,67 @@ func (s *snapshotRun) keys(t *TableInfo, def *Table) {
 		}
 		def.ForeignKeys = append(def.ForeignKeys, fk)
 	}
+}
+
+// printedDefault is a column's default as the server prints it, and what it may have been written as.
+type printedDefault struct {
+	text        string // "" for none
+	literal     string // its value, if isLiteral
+	isLiteral   bool
+	hex         string // its value where that is of bytes
+	expressions []string
+}
+
+// of gives each definition each default that it may have: the current time, the value, then an expression.
+func (p printedDefault) of(list []Column) []*Column {
+	var out []*Column
+	for _, def := range list {
+		values := []*Value{nil}
+		if p.text != "" {
+			values = p.values(&def)
+		}
+		for _, v := range values {
+			with := def
+			with.Default = v
+			out = append(out, &with)
+		}
+	}
+	return out
+}
+
+func (p printedDefault) values(c *Column) []*Value {
+	var out []*Value
+	if !p.isLiteral {
+		out = append(out, &Value{Expr: now})
+	} else if v := p.value(c); v != nil {
+		out = append(out, v)
+	}
+	for _, text := range p.expressions {
+		if checkExpression(text) == nil {
+			out = append(out, &Value{Expr: text})
+		}
+	}
+	return out
+}
+
+// value is the literal as a file has it, or nil.
+func (p printedDefault) value(c *Column) *Value {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: p.literal}
+	switch c.Type {
+	case Binary:
+		return &Value{Text: p.hex}
+	case JSON, JSONB:
+		var doc yaml.Node
+		if yaml.Unmarshal([]byte(p.literal), &doc) != nil || len(doc.Content) != 1 {
+			return nil
+		}
+		n = doc.Content[0]
+	case String, NanoID, Text, Enum, UUID, SpecificType:
+		n.Tag = "!!str"
+	}
+	v, err := canonical(c, n)
+	if err != nil {
+		return nil
+	}
+	return literalOf(v)
 }
