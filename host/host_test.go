@@ -144,7 +144,7 @@ func TestFuel(t *testing.T) {
 
 func TestBusy(t *testing.T) {
 	s := open(t, t.TempDir())
-	s.deploy(bundle(t, "app", "time: 5s, queue: 10s", "time: 1s, queue: 1ms, instances: 1"))
+	s.deploy(bundle(t, "app", "time: 5s, queue: 30s", "time: 1s, queue: 1ms, instances: 1"))
 	spinning := make(chan int)
 	go func() {
 		status, _ := s.do("GET", "/app/spin", "")

@@ -141,7 +141,10 @@ func TestBodies(t *testing.T) {
 
 // What the bodies of all requests hold together is bounded, and given back.
 func TestBodiesTogether(t *testing.T) {
-	s := open(t, t.TempDir(), func(c *host.Config) { c.HTTP.MaxBodyBytes = 64 << 10 })
+	s := open(t, t.TempDir(), func(c *host.Config) {
+		c.HTTP.MaxBodyBytes = 64 << 10
+		c.HTTP.ReadTimeout = 5 * time.Minute // the first body is on its way for as long as the test lasts
+	})
 	s.deploy(bundle(t, "app", "time: 5s", "time: 5s, body: 48KiB"))
 	const head = "POST /app/echo/x HTTP/1.1\r\nHost: x\r\n"
 	half := strings.Repeat("a", 40<<10)
@@ -181,7 +184,7 @@ func TestThousandRequestsWhileBusy(t *testing.T) {
 	}))
 	defer far.Close()
 	s := open(t, t.TempDir(), func(c *host.Config) { c.PrivateHosts = []string{"127.0.0.1"} })
-	s.deploy(bundle(t, "app", "time: 5s, queue: 10s", "time: 30s, queue: 1ms, instances: 1"))
+	s.deploy(bundle(t, "app", "time: 5s, queue: 30s", "time: 30s, queue: 1ms, instances: 1"))
 	first := make(chan string)
 	go func() {
 		_, text := s.do("GET", "/app/fetch?url="+far.URL, "")

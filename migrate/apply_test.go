@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	sqlitedriver "github.com/ncruces/go-sqlite3/driver"
 
@@ -262,6 +263,50 @@ func TestApplyLockTimeout(t *testing.T) {
 	}
 	if report, err := plan.Apply(t.Context(), db, ApplyOptions{}); err != nil || !report.Applied {
 		t.Errorf("after the writer: %v, %v", report, err)
+	}
+}
+
+// Case 28: a long reader stops nothing where there is a write-ahead log, and without one the commit waits for it: over budget the apply
+// ends, and the plan stays valid.
+func TestApplyLongReader(t *testing.T) {
+	for _, mode := range []string{"wal", "delete"} {
+		t.Run(mode, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "test.db")
+			db := open(t, file)
+			run(t, db, "PRAGMA journal_mode = "+mode)
+			apply(t, db, files(t, "t.yaml", beforeKill))
+			run(t, db, "INSERT INTO t (a) VALUES (1)")
+			reader, err := open(t, file).Begin()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := reader.QueryRow("SELECT count(*) FROM t").Scan(new(int)); err != nil {
+				t.Fatal(err)
+			}
+			wider := files(t, "t.yaml", "columns: {id: increments, a: integer, b: integer, c: text}")
+			plan := planFor(t, db, wider)
+			report, err := plan.Apply(t.Context(), db, ApplyOptions{LockTimeout: time.Second})
+			if got := query(t, open(t, file), "SELECT count(*) FROM t"); got != "1\n" {
+				t.Errorf("another reader: %q", got)
+			}
+			if mode == "wal" && (err != nil || !report.Applied) {
+				t.Errorf("beside a reader: %v, %v", report, err)
+			}
+			if mode == "delete" && (err == nil || !strings.Contains(err.Error(), "other connections held a lock for longer than 1s")) {
+				t.Errorf("error %v, want one of the budget", err)
+			}
+			if err := reader.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+			if mode == "delete" {
+				if report, err := plan.Apply(t.Context(), db, ApplyOptions{}); err != nil || !report.Applied {
+					t.Errorf("after the reader: %v, %v", report, err)
+				}
+			}
+			if p := planFor(t, db, wider); !p.Empty() {
+				t.Errorf("second plan: %s", p)
+			}
+		})
 	}
 }
 

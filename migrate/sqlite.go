@@ -148,8 +148,8 @@ func (s sqlite) lock(ctx context.Context, conn *sql.Conn) (func() error, error) 
 	return restore, nil
 }
 
-// busy is never true: begin has waited for the only lock there is.
-func (sqlite) busy(error) bool { return false }
+// busy is what a commit says that a reader stands in the way of, where there is no write-ahead log.
+func (sqlite) busy(err error) bool { return errors.Is(err, sqlite3.BUSY) }
 
 func (sqlite) syntax() *syntax { return sqliteSyntax }
 
