@@ -82,4 +82,16 @@ func TestTenantSchemaMariaDB(t *testing.T) {
 	s = open(t, dir, config)
 	s.has("GET", "/red/items/y", 200, "")
 	s.has("GET", "/blue/items/x", 200, "")
+	for _, tenant := range []string{"red", "blue"} {
+		if err := s.Remove(t.Context(), tenant, "one", "", ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RemoveTenant(t.Context(), tenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var left int
+	if err := admin.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM mysql.user WHERE user LIKE 'odac\_%') + (SELECT count(*) FROM information_schema.schemata WHERE schema_name LIKE 'odac\_%')`).Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d users and databases are left, %v", left, err)
+	}
 }
