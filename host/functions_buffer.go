@@ -222,6 +222,9 @@ func bufferFlush(c *call, req, resp []byte) ([]byte, error) {
 	if err := decode(req, &in); err != nil {
 		return nil, err
 	}
+	if err := c.mayFlush(in.Name); err != nil {
+		return nil, err
+	}
 	conn, err := c.rev.tenant.conn(c.context(), in.Conn)
 	if err != nil {
 		return nil, err
@@ -234,6 +237,19 @@ func bufferFlush(c *call, req, resp []byte) ([]byte, error) {
 		return resp, c.flushWritable(conn)
 	}
 	return resp, bufferError(c.rev.host.buffer.Flush(c.context(), conn.lane(in.Name)))
+}
+
+// mayFlush is for who may write to the table through the buffer: the answer tells of rows that were set aside.
+func (c *call) mayFlush(table string) (err error) {
+	if table == "" { // all of its own
+		return nil
+	}
+	for _, verb := range []plugins.Verb{plugins.Insert, plugins.Update, plugins.Delete} {
+		if err = c.rev.grants.Buffer(table, verb); err == nil {
+			return nil
+		}
+	}
+	return abi.NewError(abi.ErrnoDenied, err.Error())
 }
 
 // bufferError is the map from the buffer's errors to errnos.

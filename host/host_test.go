@@ -65,6 +65,8 @@ func TestCacheIsNeverStale(t *testing.T) {
 	s.want("GET", "/app/cached/one", "", 200, "1")
 	s.want("POST", "/app/buffered/"+id, "", 200, "")
 	s.want("POST", "/app/flush", "", 200, "")
+	s.want("POST", "/app/flush/items", "", 200, "")
+	s.has("POST", "/app/flush/others", 403, "") // a table of somebody else, of whose rows it would tell
 	s.want("GET", "/app/cached/one", "", 200, "2")
 	s.want("POST", "/app/tx/commit", "", 200, "")
 	s.want("GET", "/app/cached/in-tx", "", 200, "0")

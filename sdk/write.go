@@ -187,7 +187,11 @@ func (q Query) answering() Query {
 }
 
 func (q Query) conditional() Query {
-	if q.where.depth == 0 && !q.all {
+	switch {
+	case q.where.depth > 0:
+	case q.all:
+		q.where = q.where.and(abi.Cond{Op: abi.CondAnd}) // of none: it always holds
+	default:
 		return q.fail("a write to every row wants AllRows, a write to some a Where")
 	}
 	return q

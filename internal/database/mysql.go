@@ -182,6 +182,11 @@ func (e *mysqlEngine) dial(ctx context.Context) (l *mysqlLink, err error) {
 	if err == nil && l.exec(fmt.Sprintf("SET SESSION max_statement_time = %f", e.cfg.StatementTimeout.Seconds())) != nil {
 		err = l.exec(fmt.Sprintf("SET SESSION max_execution_time = %d", e.cfg.StatementTimeout.Milliseconds()))
 	}
+	for _, limit := range []string{"max_session_mem_used", "max_tmp_session_space_usage"} { // MariaDB, and MariaDB 11.5
+		if err == nil {
+			_ = l.exec(fmt.Sprintf("SET SESSION %s = %d", limit, maxTempBytes))
+		}
+	}
 	var id, step string
 	if err == nil {
 		err = l.text("SELECT connection_id()", &id)

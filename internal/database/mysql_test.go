@@ -167,3 +167,21 @@ CREATE TABLE many (id BIGINT AUTO_INCREMENT PRIMARY KEY, a TEXT, b BIGINT, c DOU
 	}
 	b.Run("insert1000/query", run(thousand))
 }
+
+// What a session may take of the server's memory and disk is bounded where the server can: SQL text sets nothing, see the hostile statements.
+func TestMariaDBSessionBounds(t *testing.T) {
+	db := newMariaDB(t)
+	e, ok := db.engine.(*mysqlEngine)
+	if !ok {
+		t.Fatalf("the engine is %T", db.engine)
+	}
+	l, err := e.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	var got string
+	if err := l.text("SELECT @@max_session_mem_used", &got); err != nil || got != fmt.Sprint(maxTempBytes) {
+		t.Errorf("max_session_mem_used is %s, %v", got, err)
+	}
+}

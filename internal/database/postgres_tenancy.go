@@ -92,8 +92,19 @@ func (t postgresTenancy) login(ctx context.Context, tx pgx.Tx, role, password st
 	if there {
 		verb = "ALTER"
 	}
-	return execAll(ctx, tx, fmt.Sprintf("%s ROLE %s LOGIN NOCREATEDB NOCREATEROLE NOINHERIT CONNECTION LIMIT %d PASSWORD %s", verb, t.quote(role), maxRoleConns, literal(verifier)))
+	err = execAll(ctx, tx, fmt.Sprintf("%s ROLE %s LOGIN NOCREATEDB NOCREATEROLE NOINHERIT CONNECTION LIMIT %d PASSWORD %s", verb, t.quote(role), maxRoleConns, literal(verifier)))
+	if err != nil {
+		return err
+	}
+	var super bool // only such a user can bound this, and the role itself cannot take it back
+	if err := tx.QueryRow(ctx, "SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER").Scan(&super); err != nil || !super {
+		return err
+	}
+	return execAll(ctx, tx, fmt.Sprintf("ALTER ROLE %s SET temp_file_limit = '%dkB'", t.quote(role), maxTempBytes>>10))
 }
+
+// maxTempBytes bounds what a plugin's statements on a server sort and join on its disk, or in its memory, by session.
+const maxTempBytes = 256 << 20
 
 // scramVerifier is what the server keeps of a password (RFC 5803). Sent so, the password is in no log of statements.
 func scramVerifier(password string) (string, error) {

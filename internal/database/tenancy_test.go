@@ -239,6 +239,11 @@ func testTenancyHostile(t *testing.T, f fixture) {
 	try("plugin", raw(h.blog), attempts[kind])
 	try("plugin", raw(h.blog), pluginAttempts[kind])
 	try("owner", raw(h.red), attempts[kind])
+	if kind == typePostgres {
+		if got, err := rawRows(t.Context(), raw(h.blog), "SHOW temp_file_limit"); got != "256MB" || err != nil {
+			t.Errorf("room for temporary files: %s, %v", got, err)
+		}
+	}
 	if n := len(must(t, h.blue, &abi.Query{Table: "secrets"}).Rows); n != 1 || count(t, h.blue, "notes") != 0 {
 		t.Error("blue was reached")
 	}

@@ -132,7 +132,7 @@ func items() {
 		return err
 	})
 	odac.Post("/delete-all", func(*odac.Ctx) error {
-		_, err := odac.DB("items").Where("hits", ">=", 0).Delete()
+		_, err := odac.DB("items").AllRows().Delete()
 		return err
 	})
 	odac.Get("/star", func(c *odac.Ctx) error {
@@ -143,6 +143,7 @@ func items() {
 		return c.JSON(200, rows)
 	})
 	odac.Post("/flush", func(*odac.Ctx) error { return odac.FlushBuffer("") })
+	odac.Post("/flush/{table}", func(c *odac.Ctx) error { return odac.FlushBuffer(c.Param("table")) })
 	odac.Post("/tx/{how}", func(c *odac.Ctx) error {
 		err := odac.Tx(func(tx *odac.Transaction) error {
 			if _, err := tx.DB("items").Insert(odac.Map{"name": "in-tx"}); err != nil {
