@@ -46,6 +46,13 @@ type ScheduleEvent struct {
 	Unix int64  `msg:"t"` // seconds since 1970 that this run was due
 }
 
+// Notification is what was said on a channel that the plugin listens to.
+type Notification struct {
+	Conn    string `msg:"db,omitempty"` // "" is the default connection
+	Channel string `msg:"ch"`
+	Payload string `msg:"b,omitempty"`
+}
+
 // CallEvent runs a function that the plugin offers to the Go program or the command line.
 type CallEvent struct {
 	Name string `msg:"n"`
@@ -76,6 +83,7 @@ type Registration struct {
 	Sockets   []Socket   `msg:"ws,omitempty"`
 	Schedules []Schedule `msg:"sc,omitempty"`
 	Calls     []string   `msg:"fn,omitempty"`
+	Channels  []Channel  `msg:"ch,omitempty"`
 }
 
 // Route is a pattern in the syntax of net/http.ServeMux without the method and the host: /posts/{id}, /files/{path...}, /{$}.
@@ -90,6 +98,12 @@ type Socket struct {
 	Upgrade      bool     `msg:"u,omitempty"`  // wants EventSocketUpgrade before the 101
 	Subprotocols []string `msg:"sp,omitempty"` // in order of preference
 	Origins      []string `msg:"or,omitempty"` // hosts besides the own; "*" is any
+}
+
+// Channel is one that the plugin listens to.
+type Channel struct {
+	Conn string `msg:"db,omitempty"` // "" is the default connection
+	Name string `msg:"n"`
 }
 
 // Schedule runs every interval, or by a cron line of five fields in UTC.

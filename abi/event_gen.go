@@ -208,6 +208,94 @@ func (z *CallReply) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z Channel) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(2)
+	var zb0001Mask uint8 /* 2 bits */
+	_ = zb0001Mask
+	if z.Conn == "" {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "db"
+			o = append(o, 0xa2, 0x64, 0x62)
+			o = msgp.AppendString(o, z.Conn)
+		}
+		// string "n"
+		o = append(o, 0xa1, 0x6e)
+		o = msgp.AppendString(o, z.Name)
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Channel) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > zd9e37b5dlimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint8 /* 1 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "db":
+			z.Conn, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Conn")
+				return
+			}
+			zb0001Mask |= 0x1
+		case "n":
+			z.Name, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Name")
+				return
+			}
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if (zb0001Mask & 0x1) == 0 {
+		z.Conn = ""
+	}
+
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z Channel) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Conn) + 2 + msgp.StringPrefixSize + len(z.Name)
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *HTTPRequest) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
@@ -858,11 +946,119 @@ func (z *Hello) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z Notification) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(3)
+	var zb0001Mask uint8 /* 3 bits */
+	_ = zb0001Mask
+	if z.Conn == "" {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	if z.Payload == "" {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "db"
+			o = append(o, 0xa2, 0x64, 0x62)
+			o = msgp.AppendString(o, z.Conn)
+		}
+		// string "ch"
+		o = append(o, 0xa2, 0x63, 0x68)
+		o = msgp.AppendString(o, z.Channel)
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "b"
+			o = append(o, 0xa1, 0x62)
+			o = msgp.AppendString(o, z.Payload)
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Notification) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > zd9e37b5dlimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint8 /* 2 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "db":
+			z.Conn, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Conn")
+				return
+			}
+			zb0001Mask |= 0x1
+		case "ch":
+			z.Channel, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Channel")
+				return
+			}
+		case "b":
+			z.Payload, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Payload")
+				return
+			}
+			zb0001Mask |= 0x2
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if zb0001Mask != 0x3 {
+		if (zb0001Mask & 0x1) == 0 {
+			z.Conn = ""
+		}
+		if (zb0001Mask & 0x2) == 0 {
+			z.Payload = ""
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z Notification) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Conn) + 3 + msgp.StringPrefixSize + len(z.Channel) + 2 + msgp.StringPrefixSize + len(z.Payload)
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *Registration) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(6)
-	var zb0001Mask uint8 /* 6 bits */
+	zb0001Len := uint32(7)
+	var zb0001Mask uint8 /* 7 bits */
 	_ = zb0001Mask
 	if z.SDK == "" {
 		zb0001Len--
@@ -883,6 +1079,10 @@ func (z *Registration) MarshalMsg(b []byte) (o []byte, err error) {
 	if z.Calls == nil {
 		zb0001Len--
 		zb0001Mask |= 0x20
+	}
+	if z.Channels == nil {
+		zb0001Len--
+		zb0001Mask |= 0x40
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -984,6 +1184,35 @@ func (z *Registration) MarshalMsg(b []byte) (o []byte, err error) {
 				o = msgp.AppendString(o, z.Calls[za0004])
 			}
 		}
+		if (zb0001Mask & 0x40) == 0 { // if not omitted
+			// string "ch"
+			o = append(o, 0xa2, 0x63, 0x68)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Channels)))
+			for za0005 := range z.Channels {
+				// check for omitted fields
+				zb0004Len := uint32(2)
+				var zb0004Mask uint8 /* 2 bits */
+				_ = zb0004Mask
+				if z.Channels[za0005].Conn == "" {
+					zb0004Len--
+					zb0004Mask |= 0x1
+				}
+				// variable map header, size zb0004Len
+				o = append(o, 0x80|uint8(zb0004Len))
+
+				// skip if no fields are to be emitted
+				if zb0004Len != 0 {
+					if (zb0004Mask & 0x1) == 0 { // if not omitted
+						// string "db"
+						o = append(o, 0xa2, 0x64, 0x62)
+						o = msgp.AppendString(o, z.Channels[za0005].Conn)
+					}
+					// string "n"
+					o = append(o, 0xa1, 0x6e)
+					o = msgp.AppendString(o, z.Channels[za0005].Name)
+				}
+			}
+		}
 	}
 	return
 }
@@ -1002,7 +1231,7 @@ func (z *Registration) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		err = msgp.ErrLimitExceeded
 		return
 	}
-	var zb0001Mask uint8 /* 5 bits */
+	var zb0001Mask uint8 /* 6 bits */
 	_ = zb0001Mask
 	for zb0001 > 0 {
 		zb0001--
@@ -1214,6 +1443,71 @@ func (z *Registration) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				}
 			}
 			zb0001Mask |= 0x10
+		case "ch":
+			var zb0008 uint32
+			zb0008, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Channels")
+				return
+			}
+			if zb0008 > zd9e37b5dlimitArrays {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Channels) >= int(zb0008) {
+				z.Channels = (z.Channels)[:zb0008]
+			} else {
+				z.Channels = make([]Channel, zb0008)
+			}
+			for za0005 := range z.Channels {
+				var zb0009 uint32
+				zb0009, bts, err = msgp.ReadMapHeaderBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Channels", za0005)
+					return
+				}
+				if zb0009 > zd9e37b5dlimitMaps {
+					err = msgp.ErrLimitExceeded
+					return
+				}
+				var zb0009Mask uint8 /* 1 bits */
+				_ = zb0009Mask
+				for zb0009 > 0 {
+					zb0009--
+					field, bts, err = msgp.ReadMapKeyZC(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Channels", za0005)
+						return
+					}
+					switch msgp.UnsafeString(field) {
+					case "db":
+						z.Channels[za0005].Conn, bts, err = msgp.ReadStringBytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Channels", za0005, "Conn")
+							return
+						}
+						zb0009Mask |= 0x1
+					case "n":
+						z.Channels[za0005].Name, bts, err = msgp.ReadStringBytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Channels", za0005, "Name")
+							return
+						}
+					default:
+						bts, err = msgp.Skip(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "Channels", za0005)
+							return
+						}
+					}
+				}
+				// Clear omitted fields.
+				if (zb0009Mask & 0x1) == 0 {
+					z.Channels[za0005].Conn = ""
+				}
+
+			}
+			zb0001Mask |= 0x20
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -1223,7 +1517,7 @@ func (z *Registration) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 	}
 	// Clear omitted fields.
-	if zb0001Mask != 0x1f {
+	if zb0001Mask != 0x3f {
 		if (zb0001Mask & 0x1) == 0 {
 			z.SDK = ""
 		}
@@ -1238,6 +1532,9 @@ func (z *Registration) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		}
 		if (zb0001Mask & 0x10) == 0 {
 			z.Calls = nil
+		}
+		if (zb0001Mask & 0x20) == 0 {
+			z.Channels = nil
 		}
 	}
 	o = bts
@@ -1261,6 +1558,10 @@ func (z *Registration) Msgsize() (s int) {
 	s += 3 + msgp.ArrayHeaderSize
 	for za0004 := range z.Calls {
 		s += msgp.StringPrefixSize + len(z.Calls[za0004])
+	}
+	s += 3 + msgp.ArrayHeaderSize
+	for za0005 := range z.Channels {
+		s += 1 + 3 + msgp.StringPrefixSize + len(z.Channels[za0005].Conn) + 2 + msgp.StringPrefixSize + len(z.Channels[za0005].Name)
 	}
 	return
 }

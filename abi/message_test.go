@@ -48,12 +48,18 @@ func samples() []message {
 		},
 		&ScheduleEvent{Name: "prune", Unix: 1_800_000_000},
 		&CallEvent{Name: "stats", Body: []byte("in")},
+		&Notification{Conn: "analytics", Channel: "orders", Payload: "42"},
+		&Notify{Conn: "analytics", Tx: 3, Channel: "orders", Payload: "42"},
 		&CallReply{Body: []byte("out")},
 		&Hello{ABI: 1, Host: "0.1.0", Features: []string{"a"}, Plugin: "board", Version: "1.0.0", Tenant: "t", Mount: "/blog"},
 		&Registration{
 			ABI: 1, SDK: "odac-go 0.1.0", Routes: []Route{{Method: "GET", Pattern: "/{$}"}},
 			Sockets:   []Socket{{Pattern: "/live", Upgrade: true, Subprotocols: []string{"v1"}, Origins: []string{"*"}}},
 			Schedules: []Schedule{{Name: "p", Every: 1000}, {Name: "c", Cron: "0 3 * * *"}}, Calls: []string{"stats"},
+		},
+		&Registration{
+			ABI: 1, SDK: "x", Routes: []Route{{Pattern: "/"}}, Sockets: []Socket{{Pattern: "/"}}, Schedules: []Schedule{{Name: "p", Every: 1000}}, Calls: []string{"c"},
+			Channels: []Channel{{Conn: "analytics", Name: "orders"}},
 		},
 		&Query{
 			Conn: "analytics", Tx: 2, Verb: VerbSelect, Table: "posts", As: "p", Columns: []Column{{Name: "*", Func: "count", As: "n"}}, Distinct: true,
@@ -149,15 +155,20 @@ func TestEveryMessageHasASample(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) != 25 {
-		t.Errorf("%d kinds of message have a sample, want all 25 (add yours to samples, and raise this number)", len(seen))
+	if len(seen) != 27 {
+		t.Errorf("%d kinds of message have a sample, want all 27 (add yours to samples, and raise this number)", len(seen))
 	}
 }
 
 // older says whether a field was added to v1 after its message: the sample without it keeps the bytes of before.
 func older(m message, field string) bool {
-	b, ok := m.(*Begin)
-	return ok && b.Parent == 0 && (field == "Isolation" || field == "Parent")
+	switch m := m.(type) {
+	case *Begin:
+		return m.Parent == 0 && (field == "Isolation" || field == "Parent")
+	case *Registration:
+		return field == "Channels"
+	}
+	return false
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -200,7 +211,7 @@ func TestUnknownKeys(t *testing.T) {
 func TestReusedMessage(t *testing.T) {
 	for _, m := range samples() {
 		switch m.(type) {
-		case *Tx, *Cursor, *Batch, *BatchResult, *Count, *ScheduleEvent, *SocketSend, *Hello: // have keys that are always sent
+		case *Tx, *Cursor, *Batch, *BatchResult, *Count, *ScheduleEvent, *Notification, *Notify, *SocketSend, *Hello: // have keys that are always sent
 			continue
 		}
 		got := empty(m)

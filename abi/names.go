@@ -34,6 +34,7 @@ const (
 	FuncOpen     = "open"     // Query (a select) -> Cursor, which belongs to the call
 	FuncNext     = "next"     // Cursor -> Page
 	FuncFree     = "free"     // Cursor -> nothing: closes it
+	FuncNotify   = "notify"   // Notify -> nothing
 )
 
 // The functions of odac:cache/v1.
@@ -81,6 +82,7 @@ const (
 	EventSocketClose   EventKind = 5 // SocketEvent -> nothing
 	EventSchedule      EventKind = 6 // ScheduleEvent -> nothing
 	EventCall          EventKind = 7 // CallEvent -> CallReply
+	EventNotification  EventKind = 8 // Notification -> nothing
 )
 
 // String names the kind as logs and metrics do.
@@ -102,6 +104,8 @@ func (k EventKind) String() string {
 		return "schedule"
 	case EventCall:
 		return "call"
+	case EventNotification:
+		return "notification"
 	}
 	return "unknown"
 }

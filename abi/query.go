@@ -258,6 +258,14 @@ type Tx struct {
 	ID uint32 `msg:"tx"`
 }
 
+// Notify says something on a channel of the tenant's, within Tx when that commits. Whoever listens gets it, the sender too.
+type Notify struct {
+	Conn    string `msg:"db,omitempty"`
+	Tx      uint32 `msg:"tx,omitempty"`
+	Channel string `msg:"ch"`
+	Payload string `msg:"b,omitempty"`
+}
+
 // Table names a table of a connection.
 type Table struct {
 	Conn string `msg:"db,omitempty"`

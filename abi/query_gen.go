@@ -1744,6 +1744,133 @@ func (z Lock) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z *Notify) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(4)
+	var zb0001Mask uint8 /* 4 bits */
+	_ = zb0001Mask
+	if z.Conn == "" {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	if z.Tx == 0 {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	if z.Payload == "" {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "db"
+			o = append(o, 0xa2, 0x64, 0x62)
+			o = msgp.AppendString(o, z.Conn)
+		}
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "tx"
+			o = append(o, 0xa2, 0x74, 0x78)
+			o = msgp.AppendUint32(o, z.Tx)
+		}
+		// string "ch"
+		o = append(o, 0xa2, 0x63, 0x68)
+		o = msgp.AppendString(o, z.Channel)
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "b"
+			o = append(o, 0xa1, 0x62)
+			o = msgp.AppendString(o, z.Payload)
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Notify) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	if zb0001 > z9eee6f6blimitMaps {
+		err = msgp.ErrLimitExceeded
+		return
+	}
+	var zb0001Mask uint8 /* 3 bits */
+	_ = zb0001Mask
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "db":
+			z.Conn, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Conn")
+				return
+			}
+			zb0001Mask |= 0x1
+		case "tx":
+			z.Tx, bts, err = msgp.ReadUint32Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Tx")
+				return
+			}
+			zb0001Mask |= 0x2
+		case "ch":
+			z.Channel, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Channel")
+				return
+			}
+		case "b":
+			z.Payload, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Payload")
+				return
+			}
+			zb0001Mask |= 0x4
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	// Clear omitted fields.
+	if zb0001Mask != 0x7 {
+		if (zb0001Mask & 0x1) == 0 {
+			z.Conn = ""
+		}
+		if (zb0001Mask & 0x2) == 0 {
+			z.Tx = 0
+		}
+		if (zb0001Mask & 0x4) == 0 {
+			z.Payload = ""
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *Notify) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Conn) + 3 + msgp.Uint32Size + 3 + msgp.StringPrefixSize + len(z.Channel) + 2 + msgp.StringPrefixSize + len(z.Payload)
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z Order) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields

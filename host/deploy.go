@@ -174,6 +174,7 @@ func (h *Host) switchTo(rev *revision) error {
 	h.schedules.replace(old, rev)
 	delete(h.broken, d.key)
 	h.mu.Unlock()
+	rev.tenant.listen(d, rev)
 	rev.log.Info("serving", "version", rev.manifest.Version, "mount", rev.manifest.Mount.Path)
 	h.retire(old)
 	return nil
@@ -312,6 +313,7 @@ func (h *Host) Remove(ctx context.Context, tenant, name, by, note string) error 
 	h.schedules.replace(old, nil)
 	delete(h.broken, d.key)
 	h.mu.Unlock()
+	h.tenant(d.key.tenant).listen(d, nil)
 	h.retire(old)
 	return h.hub.Scope(d.key.String()).CloseAll(ctx, 1001, "the plugin was removed")
 }

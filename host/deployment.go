@@ -18,7 +18,8 @@ type deployment struct {
 	key     key
 	current atomic.Pointer[revision] // nil before the first deploy and after removal
 
-	vars variables // of an Extism plugin
+	vars  variables // of an Extism plugin
+	inbox inbox
 
 	trial    atomic.Pointer[trial]      // of the revision that serves
 	retiring atomic.Pointer[retirement] // of the revision before, while it is in use

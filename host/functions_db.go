@@ -23,6 +23,7 @@ func dbModule() hostModule {
 		{abi.FuncOpen, dbOpen},
 		{abi.FuncNext, dbNext},
 		{abi.FuncFree, dbFree},
+		{abi.FuncNotify, dbNotify},
 	}}
 }
 
@@ -35,6 +36,8 @@ type openTx struct {
 	conn     *connection
 	readOnly bool
 	root     *openTx        // itself if it is no savepoint
+	parent   *openTx        // of a savepoint
+	notes    []note         // of the root: said when it commits
 	written  []*cache.Table // of the root: in flight while it commits
 }
 
@@ -43,6 +46,16 @@ func (tx *openTx) commit(ctx context.Context) error {
 	if tx != tx.root {
 		return tx.Commit(ctx)
 	}
+	if err := tx.speak(ctx, false); err != nil {
+		return err
+	}
+	if err := tx.commitWrites(ctx); err != nil {
+		return err
+	}
+	return tx.speak(ctx, true)
+}
+
+func (tx *openTx) commitWrites(ctx context.Context) error {
 	defer tx.conn.cache.BeginWrite(tx.written...).End()
 	return tx.Commit(ctx)
 }
@@ -374,7 +387,7 @@ func (c *call) savepoint(parent uint32, resp []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.txs = append(c.txs, &openTx{Tx: inner, conn: outer.conn, readOnly: outer.readOnly, root: outer.root})
+	c.txs = append(c.txs, &openTx{Tx: inner, conn: outer.conn, readOnly: outer.readOnly, root: outer.root, parent: outer})
 	return reply(resp, &abi.Tx{ID: uint32(len(c.txs))})
 }
 
@@ -414,7 +427,10 @@ func dbCommit(c *call, req, resp []byte) ([]byte, error) {
 }
 
 func dbRollback(c *call, req, resp []byte) ([]byte, error) {
-	return endTx(c, req, resp, func(tx *openTx) error { return tx.Rollback() })
+	return endTx(c, req, resp, func(tx *openTx) error {
+		tx.unsay()
+		return tx.Rollback()
+	})
 }
 
 func endTx(c *call, req, resp []byte, end func(*openTx) error) ([]byte, error) {

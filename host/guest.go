@@ -125,7 +125,7 @@ var errChanged = errors.New("the plugin registers something else than when it wa
 // reorder says where in now each route and socket of was is; false if now has others.
 func reorder(was, now *abi.Registration) (routes, sockets []uint32, same bool) {
 	if len(was.Routes) != len(now.Routes) || len(was.Sockets) != len(now.Sockets) ||
-		len(was.Schedules) != len(now.Schedules) || len(was.Calls) != len(now.Calls) {
+		len(was.Schedules) != len(now.Schedules) || len(was.Calls) != len(now.Calls) || len(was.Channels) != len(now.Channels) {
 		return nil, nil, false
 	}
 	at := make(map[string]uint32, len(now.Routes))
@@ -150,13 +150,21 @@ func reorder(was, now *abi.Registration) (routes, sockets []uint32, same bool) {
 		}
 		sockets = append(sockets, i)
 	}
-	// Schedules and calls are asked for by name.
-	names := make(map[string]bool, len(now.Schedules)+len(now.Calls))
+	// The others are asked for by name.
+	names := make(map[string]bool, len(now.Schedules)+len(now.Calls)+len(now.Channels))
 	for _, x := range now.Schedules {
 		names[fmt.Sprintf("%+v", x)] = true
 	}
 	for _, x := range now.Calls {
 		names["call "+x] = true
+	}
+	for _, x := range now.Channels {
+		names[fmt.Sprintf("channel %+v", x)] = true
+	}
+	for _, x := range was.Channels {
+		if !names[fmt.Sprintf("channel %+v", x)] {
+			return nil, nil, false
+		}
 	}
 	for _, x := range was.Schedules {
 		if !names[fmt.Sprintf("%+v", x)] {

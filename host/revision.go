@@ -152,7 +152,7 @@ func (r *revision) readRegistration(msg []byte) error {
 	if reg.ABI != abi.Version {
 		return fmt.Errorf("the plugin speaks ABI %d (SDK %q), this host ABI %d: %s", reg.ABI, reg.SDK, abi.Version, newerOrOlder(reg.ABI))
 	}
-	for what, n := range map[string]int{"routes": len(reg.Routes), "sockets": len(reg.Sockets), "schedules": len(reg.Schedules), "calls": len(reg.Calls)} {
+	for what, n := range map[string]int{"routes": len(reg.Routes), "sockets": len(reg.Sockets), "schedules": len(reg.Schedules), "calls": len(reg.Calls), "channels": len(reg.Channels)} {
 		if n > abi.MaxRoutes {
 			return fmt.Errorf("the plugin registers %d %s: at most %d", n, what, abi.MaxRoutes)
 		}
@@ -165,6 +165,11 @@ func (r *revision) readRegistration(msg []byte) error {
 			if err := r.grants.Origin(name); name != "*" && err != nil {
 				return fmt.Errorf("socket %s: %w", s.Pattern, err)
 			}
+		}
+	}
+	for _, c := range reg.Channels {
+		if err := r.grants.Channel(c.Name, plugins.Listen); err != nil {
+			return err
 		}
 	}
 	for _, s := range reg.Schedules {

@@ -24,6 +24,9 @@ type tenant struct {
 
 	mu    sync.Mutex
 	conns map[string]*connection
+
+	listeners map[channel][]*deployment
+	hearing   map[string]context.CancelFunc // by connection
 }
 
 // connection is one database of a tenant by its name.

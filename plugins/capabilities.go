@@ -26,6 +26,8 @@ type DB struct {
 	Tables map[string]Table
 	// Raw allows SQL text beside built queries. It stays within Tables.
 	Raw bool
+	// Channels gives what is allowed on each channel of the tenant, in the order listen, notify.
+	Channels map[string][]Verb
 }
 
 // Table is what is allowed on one table.
@@ -72,7 +74,7 @@ type HTTP struct {
 	Hosts []string
 }
 
-// Verb is what a plugin does to a table.
+// Verb is what a plugin does to a table or with a channel.
 type Verb string
 
 // The verbs.
@@ -81,10 +83,16 @@ const (
 	Insert Verb = "insert"
 	Update Verb = "update"
 	Delete Verb = "delete"
+
+	Listen Verb = "listen" // to a channel
+	Notify Verb = "notify" // who listens to a channel
 )
 
 // verbs are all of them, in the order in which they are printed.
 var verbs = []Verb{Select, Insert, Update, Delete}
+
+// channelVerbs are those of channels.
+var channelVerbs = []Verb{Listen, Notify}
 
 // The capabilities by name, as in plugin.yaml.
 const (

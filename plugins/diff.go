@@ -1,6 +1,8 @@
 package plugins
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -10,7 +12,7 @@ type GrantChange struct {
 	// Added is true for something that the new revision may do and the old one may not, false for the reverse.
 	Added bool
 	// Capability is the capability's name, Detail what of it: "posts: insert", "posts: select id, title where owner = $tenant",
-	// "api.example.com", "raw"; empty is the capability as such.
+	// "channel orders: listen", "api.example.com", "raw"; empty is the capability as such.
 	Capability, Detail string
 }
 
@@ -64,6 +66,11 @@ func grantList(m *Manifest) []GrantChange {
 	if c.DB != nil {
 		if c.DB.Raw {
 			add(CapabilityDB, "raw")
+		}
+		for _, channel := range slices.Sorted(maps.Keys(c.DB.Channels)) {
+			for _, verb := range c.DB.Channels[channel] {
+				add(CapabilityDB, fmt.Sprintf("channel %s: %s", channel, verb))
+			}
 		}
 	}
 	if c.Cache != nil {

@@ -3,6 +3,7 @@ package plugins
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/odac-run/odachost/abi"
@@ -11,13 +12,14 @@ import (
 // Grants answers what a plugin may do. It is made once per revision, by [Manifest.Grants], never changes, and its answers take no
 // memory where they are yes. It may be used by any number of goroutines.
 type Grants struct {
-	plugin  string
-	raw     bool
-	on      map[string]bool
-	tables  map[string]Table
-	buffer  map[string]bool // nil is every table
-	hosts   hostSet
-	origins hostSet
+	plugin   string
+	raw      bool
+	on       map[string]bool
+	tables   map[string]Table
+	channels map[string][]Verb
+	buffer   map[string]bool // nil is every table
+	hosts    hostSet
+	origins  hostSet
 }
 
 // hostSet is a list of exact names and "*." patterns.
@@ -68,7 +70,7 @@ func (m *Manifest) Grants() *Grants {
 	}}
 	if c.DB != nil {
 		g.raw = c.DB.Raw
-		g.tables = c.DB.Tables
+		g.tables, g.channels = c.DB.Tables, c.DB.Channels
 	}
 	if c.Buffer != nil && len(c.Buffer.Tables) > 0 {
 		g.buffer = make(map[string]bool, len(c.Buffer.Tables))
@@ -182,6 +184,15 @@ func (g *Grants) Raw() error {
 		return nil
 	}
 	return g.deny("run SQL text", "db: {raw: true}")
+}
+
+// Channel says whether the verb, Listen or Notify, is allowed on the channel. The error is a [*GrantError].
+func (g *Grants) Channel(channel string, verb Verb) error {
+	if slices.Contains(g.channels[channel], verb) {
+		return nil
+	}
+	what := map[Verb]string{Listen: "listen to", Notify: "notify"}[verb]
+	return g.deny(fmt.Sprintf("%s channel %.100s", what, channel), fmt.Sprintf("db: {channels: {%.100s: [%s]}}", channel, verb))
 }
 
 // Host says whether an outbound request may go to a host: a name in any case, with or without a final dot, or an IP address, no

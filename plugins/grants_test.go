@@ -178,3 +178,40 @@ func BenchmarkGrantsHost(b *testing.B) {
 		}
 	}
 }
+
+// A channel is asked for by what is done with it, and is approved by that.
+func TestChannels(t *testing.T) {
+	parse := func(channels string) *Manifest {
+		t.Helper()
+		m, err := ParseManifest(ManifestName, []byte("name: shop\nversion: 1.0.0\ncapabilities:\n  db: {channels: {"+channels+"}}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	before, after := parse("orders: [notify]"), parse("orders: [notify, listen], news: [listen]")
+	for _, c := range []struct {
+		m       *Manifest
+		channel string
+		verb    Verb
+		allowed bool
+	}{
+		{before, "orders", Notify, true},
+		{before, "orders", Listen, false},
+		{before, "news", Notify, false},
+		{after, "orders", Listen, true},
+		{after, "news", Listen, true},
+		{after, "Orders", Listen, false},
+	} {
+		if err := c.m.Grants().Channel(c.channel, c.verb); (err == nil) != c.allowed || err != nil && !errors.Is(err, ErrNotGranted) {
+			t.Errorf("%s %s: %v", c.verb, c.channel, err)
+		}
+	}
+	var got []string
+	for _, change := range DiffGrants(before, after) {
+		got = append(got, change.String())
+	}
+	if want := "+ db channel news: listen, + db channel orders: listen"; strings.Join(got, ", ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -125,6 +125,7 @@ func TestManifestErrors(t *testing.T) {
 		{"capabilities text", head + "capabilities: all\n"},
 		{"db true", head + "capabilities: {db: true}\n"},
 		{"db empty", head + "capabilities: {db: {}}\n"},
+		{"db channels", head + "capabilities:\n  db:\n    channels:\n      orders: [lisen, notify]\n      1x: [listen]\n      other: []\n      more: yes\n"},
 		{"db verbs", head + "capabilities:\n  db:\n    tables:\n      posts: [slect, insert, insert]\n      users: select\n      logs: []\n      tags:\n"},
 		{"db names", head + "capabilities: {db: {tables: {odac_ledger: [select], _odac_trash: [select], sqlite_master: [select], \"a b\": [select], 1a: [select], Posts: [select], posts: [select]}}}\n"},
 		{"db raw", head + "capabilities: {db: {tables: {a: [select]}, raw: yes}}\n"},

@@ -69,6 +69,13 @@ func capabilityFields(m *Manifest) []field {
 			key: "raw", doc: "Allow SQL text, within the same tables and verbs. Default false.", schema: map[string]any{"type": "boolean"},
 			read: func(d *decoder, v value) { c.DB.Raw = d.boolean(v) },
 		},
+		{
+			key: "channels", doc: "Channels of the tenant and what may be done with each: listen, notify.",
+			schema: map[string]any{"type": "object", "additionalProperties": map[string]any{
+				"type": "array", "minItems": 1, "uniqueItems": true, "items": map[string]any{"enum": channelVerbs},
+			}},
+			read: func(d *decoder, v value) { c.DB.Channels = d.channels(v) },
+		},
 	}
 	return []field{
 		{key: CapabilityDB, doc: "Database tables.", sub: dbFields, read: func(d *decoder, v value) {
@@ -79,7 +86,7 @@ func capabilityFields(m *Manifest) []field {
 				return
 			}
 			d.fields(v, dbFields)
-			if len(c.DB.Tables) == 0 && len(d.problems) == n {
+			if len(c.DB.Tables)+len(c.DB.Channels) == 0 && len(d.problems) == n {
 				d.wrong(v, "names no table: write tables: {posts: [select]}")
 			}
 		}},

@@ -29,7 +29,7 @@ func (d *decoder) tables(v value) map[string]Table {
 // table reads a list of verbs, or a mapping of verbs and where.
 func (d *decoder) table(v value) Table {
 	if !isMapping(v) {
-		return Table{Verbs: d.verbs(v)}
+		return Table{Verbs: d.verbs(v, verbs, "write what may be done, such as [select, insert], or columns, such as {select: [id, title]}", "table")}
 	}
 	t := Table{}
 	var fields []field
@@ -91,19 +91,34 @@ func (d *decoder) verb(v value, verb Verb, t *Table) {
 	t.Columns[verb] = columns
 }
 
-func (d *decoder) verbs(v value) []Verb {
+// channels reads what may be done with each channel.
+func (d *decoder) channels(v value) map[string][]Verb {
+	entries := d.entries(v)
+	channels := make(map[string][]Verb, len(entries))
+	for _, e := range entries {
+		if !isIdentifier(e.name) {
+			d.problem(e.at, e.key, "%q is not a channel name: use letters, digits and _, no digit first, at most %d bytes", e.name, maxNameBytes)
+			continue
+		}
+		channels[e.name] = d.verbs(e, channelVerbs, "write what may be done, such as [listen, notify]", "channel")
+	}
+	return channels
+}
+
+// verbs reads a list of some of the verbs.
+func (d *decoder) verbs(v value, verbs []Verb, example, what string) []Verb {
 	if !isList(v) {
-		d.wrong(v, "is %s: write what may be done, such as [select, insert], or columns, such as {select: [id, title]}", kindOf(v.node))
+		d.wrong(v, "is %s: %s", kindOf(v.node), example)
 		return nil
 	}
 	texts := d.texts(v, func(s string) error {
 		if slices.Contains(verbs, Verb(s)) {
 			return nil
 		}
-		return fmt.Errorf("unknown verb %q; %s", s, suggest(s, verbNames()))
+		return fmt.Errorf("unknown verb %q; %s", s, suggest(s, verbNames(verbs)))
 	})
 	if len(d.list(v)) == 0 {
-		d.wrong(v, "allows nothing: write verbs, such as [select], or delete the table")
+		d.wrong(v, "allows nothing: write verbs, such as [%s], or delete the %s", verbs[0], what)
 	}
 	list := make([]Verb, 0, len(texts))
 	for _, verb := range verbs {
@@ -114,7 +129,7 @@ func (d *decoder) verbs(v value) []Verb {
 	return list
 }
 
-func verbNames() []string {
+func verbNames(verbs []Verb) []string {
 	names := make([]string, len(verbs))
 	for i, v := range verbs {
 		names[i] = string(v)

@@ -25,9 +25,10 @@ type app struct {
 	sockets    []socket
 	schedules  []schedule
 	funcs      []function
+	channels   []channel
 	problems   []string // what was wrong with the registrations
 
-	servers [abi.EventCall + 1]server // by kind of event, set by what registers for it, so that only its users link it
+	servers [abi.EventNotification + 1]server // by kind of event, set by what registers for it, so that only its users link it
 }
 
 type route struct {

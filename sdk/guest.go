@@ -40,6 +40,9 @@ func register(hello []byte) (out []byte, errno abi.Errno) {
 	for _, f := range current.funcs {
 		reg.Calls = append(reg.Calls, f.name)
 	}
+	for _, c := range current.channels {
+		reg.Channels = append(reg.Channels, c.Channel)
+	}
 	out, err := reg.MarshalMsg(nil)
 	if err != nil {
 		return []byte(err.Error()), abi.ErrnoInternal

@@ -26,6 +26,8 @@ func (r *recorder) Call(module, function string, req []byte) ([]byte, abi.Errno)
 		line += show(new(abi.Query), req)
 	case "odac:buffer/v1.write":
 		line += show(new(abi.BufferWrite), req)
+	case "odac:db/v1.notify":
+		line += show(new(abi.Notify), req)
 	case "odac:db/v1.begin":
 		r.calls = append(r.calls, line+show(new(abi.Begin), req))
 		b, err := abi.Tx{ID: 9}.MarshalMsg(nil)
@@ -169,6 +171,8 @@ func TestMessages(t *testing.T) {
 		}},
 		{"update", func() error { _, err := posts.Where("id", 7).Update(Map{"title": "t"}); return err }},
 		{"increment", func() error { _, err := posts.Where("id", 7).Increment("views", -2); return err }},
+		{"notify", func() error { return Notify("orders", "42") }},
+		{"notify elsewhere", func() error { return On("analytics").Notify("orders", "42") }},
 		{"delete all", func() error { _, err := posts.AllRows().Delete(); return err }},
 		{"buffered insert", func() error { _, err := posts.Buffer(Memory).Insert(Map{"a": 1}); return err }},
 		{"buffered update", func() error { return posts.Where("id", "x").Where("lang", "en").Buffer().Update(Map{"a": 1}) }},

@@ -28,6 +28,7 @@ func (h *host) init(p *Plugin) {
 	p.Handle(abi.ModuleDB, abi.FuncCommit, nothing)
 	p.Handle(abi.ModuleDB, abi.FuncRollback, nothing)
 	p.Handle(abi.ModuleCache, abi.FuncCacheClear, nothing)
+	p.Handle(abi.ModuleDB, abi.FuncNotify, nothing)
 	p.Handle(abi.ModuleBuffer, abi.FuncBufferFlush, nothing)
 	h.playSockets()
 }
@@ -98,6 +99,11 @@ func (p *Plugin) OnWrite(answer func(w abi.BufferWrite) (abi.Result, error)) {
 		r, err := answer(*w)
 		return &r, err
 	}))
+}
+
+// OnNotify takes notifications; without it they are forgotten.
+func (p *Plugin) OnNotify(take func(n abi.Notify) error) {
+	p.Handle(abi.ModuleDB, abi.FuncNotify, typed(func(n *abi.Notify) (marshaler, error) { return nil, take(*n) }))
 }
 
 // OnFetch answers outbound requests.

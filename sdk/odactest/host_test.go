@@ -11,6 +11,37 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
+var heard []string
+
+func init() {
+	odac.Listen("orders", func(n odac.Notification) error {
+		heard = append(heard, n.Payload)
+		return odac.Notify("answers", n.Payload+"!")
+	})
+}
+
+// What is delivered is heard, and what is said is told.
+func TestDeliver(t *testing.T) {
+	p := New(t)
+	if err := p.Deliver("orders", "1"); err != nil { // nobody asks
+		t.Error(err)
+	}
+	var said []abi.Notify
+	p.OnNotify(func(n abi.Notify) error {
+		said = append(said, n)
+		return nil
+	})
+	if err := p.Deliver("orders", "2"); err != nil {
+		t.Error(err)
+	}
+	if err := p.Deliver("others", "3"); !odac.IsNotFound(err) {
+		t.Errorf("a channel that nobody listens to: %v", err)
+	}
+	if !slices.Equal(heard, []string{"1", "2"}) || !slices.Equal(said, []abi.Notify{{Channel: "answers", Payload: "2!"}}) {
+		t.Errorf("heard %q, said %+v", heard, said)
+	}
+}
+
 // OnQuery answers every way of asking.
 func TestOnQuery(t *testing.T) {
 	p := New(t)

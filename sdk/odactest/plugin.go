@@ -126,6 +126,11 @@ func (p *Plugin) Run(schedule string, due time.Time) error {
 	return p.event(abi.EventSchedule, &abi.ScheduleEvent{Name: schedule, Unix: due.Unix()}, nil)
 }
 
+// Deliver says something on a channel of the default connection that the plugin listens to.
+func (p *Plugin) Deliver(channel, payload string) error {
+	return p.event(abi.EventNotification, &abi.Notification{Channel: channel, Payload: payload}, nil)
+}
+
 // Call calls a function of the plugin.
 func (p *Plugin) Call(name string, body []byte) ([]byte, error) {
 	var reply abi.CallReply

@@ -55,6 +55,13 @@ func dbBatch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uin
 // DBBatch calls odac:db/v1.batch.
 func DBBatch(req []byte) ([]byte, abi.Errno) { return call(dbBatch, req) }
 
+//go:wasmimport odac:db/v1 notify
+//go:noescape
+func dbNotify(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64
+
+// DBNotify calls odac:db/v1.notify.
+func DBNotify(req []byte) ([]byte, abi.Errno) { return call(dbNotify, req) }
+
 //go:wasmimport odac:db/v1 open
 //go:noescape
 func dbOpen(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) uint64

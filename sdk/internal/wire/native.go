@@ -28,6 +28,7 @@ var (
 	DBOpen          = function(abi.ModuleDB, abi.FuncOpen)
 	DBNext          = function(abi.ModuleDB, abi.FuncNext)
 	DBFree          = function(abi.ModuleDB, abi.FuncFree)
+	DBNotify        = function(abi.ModuleDB, abi.FuncNotify)
 	CacheQuery      = function(abi.ModuleCache, abi.FuncCachedQuery)
 	CacheClear      = function(abi.ModuleCache, abi.FuncCacheClear)
 	BufferWrite     = function(abi.ModuleBuffer, abi.FuncBufferWrite)
