@@ -9,15 +9,14 @@ import (
 	odac "github.com/odac-run/odachost/sdk"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
-
 var heard []string
 
-func init() {
+func TestMain(m *testing.M) {
 	odac.Listen("orders", func(n odac.Notification) error {
 		heard = append(heard, n.Payload)
 		return odac.Notify("answers", n.Payload+"!")
 	})
+	testkit.Main(m)
 }
 
 // What is delivered is heard, and what is said is told.
