@@ -56,9 +56,11 @@ func TestDatabase(t *testing.T) {
 	s.has("GET", "/app/unknown", 409, "secrets")
 }
 
-func TestCacheIsNeverStale(t *testing.T) {
-	s := open(t, t.TempDir())
-	s.deploy(bundle(t, "app"))
+func TestCacheIsNeverStale(t *testing.T) { onServers(t, testCacheIsNeverStale) }
+
+func testCacheIsNeverStale(t *testing.T, server *server) {
+	s := server.open(t)
+	s.deployFor("red", "app", bundle(t, "app"))
 	_, id := s.do("POST", "/app/items/one", "")
 	s.want("GET", "/app/cached/one", "", 200, "0")
 	s.want("POST", "/app/hit/one", "", 200, "")
@@ -70,19 +72,6 @@ func TestCacheIsNeverStale(t *testing.T) {
 	s.want("GET", "/app/cached/one", "", 200, "2")
 	s.want("POST", "/app/tx/commit", "", 200, "")
 	s.want("GET", "/app/cached/in-tx", "", 200, "0")
-}
-
-func TestTransaction(t *testing.T) {
-	s := open(t, t.TempDir())
-	s.deploy(bundle(t, "app"))
-	s.want("POST", "/app/tx/fail", "", 200, "rolled back")
-	s.has("GET", "/app/items/in-tx", 404, "")
-	s.has("POST", "/app/tx/outside", 400, "")
-	s.has("GET", "/app/items/in-tx", 404, "")
-	s.deploy(bundle(t, "app", "time: 5s", "time: 500ms"))
-	s.has("POST", "/app/tx/spin", 504, "took too long")
-	s.has("GET", "/app/items/in-tx", 404, "")
-	s.has("POST", "/app/items/after", 201, "") // the writer is free again
 }
 
 func TestBuffered(t *testing.T) {

@@ -3,9 +3,11 @@ package host_test
 import "testing"
 
 // The query language, from a guest to the database and back.
-func TestQueries(t *testing.T) {
-	s := open(t, t.TempDir())
-	s.deploy(bundle(t, "app"))
+func TestQueries(t *testing.T) { onServers(t, testQueries) }
+
+func testQueries(t *testing.T, server *server) {
+	s := server.open(t)
+	s.deployFor("red", "app", bundle(t, "app"))
 	s.has("POST", "/app/items/one", 201, "")
 	s.has("POST", "/app/items/two", 201, "")
 	s.want("POST", "/app/hit/one", "", 200, "")
@@ -28,16 +30,22 @@ func TestQueries(t *testing.T) {
 	s.has("GET", "/app/pages/7?next=kaRhYmM", 400, "")
 }
 
-func TestSQLText(t *testing.T) {
-	s := open(t, t.TempDir())
-	s.deploy(bundle(t, "app"))
+func TestSQLText(t *testing.T) { onServers(t, testSQLText) }
+
+func testSQLText(t *testing.T, server *server) {
+	s := server.open(t)
+	s.deployFor("red", "app", bundle(t, "app"))
+	random, catalog := "random()", map[string]string{"sqlite": "sqlite_schema", "postgres": "pg_authid", "mariadb": "mysql.user"}[server.name]
+	if server.name == "mariadb" {
+		random = "rand()"
+	}
 	s.has("POST", "/app/items/one", 201, "")
 	for text, want := range map[string]string{
 		"SELECT name FROM items WHERE hits >= 0":                    "1 0 false",
 		"UPDATE items SET hits = hits + 1":                          "0 1 false",
 		"SELECT * FROM secrets":                                     "denied: ",
 		"SELECT * FROM _odac_migrations":                            "denied: ",
-		"SELECT name FROM sqlite_schema":                            "denied: ",
+		"SELECT * FROM " + catalog:                                  "denied: ",
 		"DELETE FROM notes":                                         "denied: ",
 		"UPDATE notes SET body = 'x'":                               "denied: ",
 		"WITH items AS (SELECT * FROM secrets) SELECT * FROM items": "denied: ",
@@ -58,9 +66,9 @@ func TestSQLText(t *testing.T) {
 	s.want("POST", cached, text, 200, "1 0 false")
 	s.want("POST", "/app/sql", "UPDATE items SET hits = 0", 200, "0 1 false")
 	s.want("POST", cached, text, 200, "1 0 false")
-	s.want("POST", cached, "SELECT random()", 200, "1 0 false")
-	s.want("POST", cached, "SELECT random()", 200, "1 0 false")
+	s.want("POST", cached, "SELECT "+random, 200, "1 0 false")
+	s.want("POST", cached, "SELECT "+random, 200, "1 0 false")
 
-	s.deploy(bundle(t, "app", "    raw: true\n", ""))
+	s.deployFor("red", "app", bundle(t, "app", "    raw: true\n", ""))
 	s.want("POST", "/app/sql", "SELECT 1", 403, `denied: plugins: app may not run SQL text: add to its plugin.yaml, below capabilities, db: {raw: true}`)
 }

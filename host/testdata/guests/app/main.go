@@ -171,6 +171,10 @@ func items() {
 	})
 	// Adds one to a row in a transaction, and in the middle of it waits for an answer from a URL, if there is one.
 	odac.Post("/tx-hit/{name}", func(c *odac.Ctx) error {
+		var how []odac.TxOption
+		if c.Query("serializable") != "" {
+			how = append(how, odac.Isolated(odac.Serializable), odac.Attempts(50))
+		}
 		return odac.Tx(func(tx *odac.Transaction) error {
 			row, err := tx.DB("items").Where("name", c.Param("name")).First()
 			if err != nil {
@@ -181,7 +185,7 @@ func items() {
 				_, err = odac.Fetch(odac.Request{URL: url})
 			}
 			return err
-		})
+		}, how...)
 	})
 	odac.Post("/note/{body}", func(c *odac.Ctx) error {
 		_, err := odac.DB("notes").Buffer().Insert(odac.Map{"body": c.Param("body")})
