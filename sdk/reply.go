@@ -1,7 +1,6 @@
 package odac
 
 import (
-	"encoding/json"
 	"io"
 	"strings"
 
@@ -53,11 +52,14 @@ func (c *Ctx) Render(status int, page Template, data any) error {
 
 // JSON answers a value as JSON.
 func (c *Ctx) JSON(status int, v any) error {
-	data, err := json.Marshal(v)
+	body, err := appendJSON(c.body[:0], v)
+	c.body = body[:0]
 	if err != nil {
 		return &Error{Kind: Internal, Text: "answer JSON", Err: err}
 	}
-	return c.Bytes(status, "application/json", data)
+	c.reply(status, "application/json")
+	c.body = body
+	return nil
 }
 
 // Bytes answers data of a content type.
