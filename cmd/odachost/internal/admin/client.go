@@ -118,6 +118,12 @@ func (c *Client) RollbackFiles(ctx context.Context, tenant, plugin string) (out 
 	return out, err
 }
 
+// Databases lists the databases that are open, and whether they answer.
+func (c *Client) Databases(ctx context.Context) (out []Database, err error) {
+	err = c.get(ctx, "/v1/databases", &out)
+	return out, err
+}
+
 // Tenants lists the tenants by name.
 func (c *Client) Tenants(ctx context.Context) (out []host.Tenant, err error) {
 	err = c.get(ctx, "/v1/tenants", &out)

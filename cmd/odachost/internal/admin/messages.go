@@ -49,6 +49,15 @@ type Plugin struct {
 	Error                                           string    `json:",omitempty"`
 }
 
+// Database is one line of GET /v1/databases: see [host.DatabaseStatus].
+type Database struct {
+	Tenant, Name, Server        string
+	Latency                     time.Duration
+	Error                       string `json:",omitempty"`
+	Connections, InUse, Waiting int
+	Queries, Errors, Reopened   uint64
+}
+
 // GrantsOf is what a manifest asks for, as it crosses the socket.
 func GrantsOf(m *plugins.Manifest) []string {
 	var list []string

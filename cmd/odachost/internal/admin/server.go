@@ -36,6 +36,7 @@ func Handler(h *host.Host) http.Handler {
 	mux.HandleFunc("GET /v1/migrate/{tenant}/{plugin}/trash", s.trash)
 	mux.HandleFunc("POST /v1/migrate/{tenant}/{plugin}/trash/{id}", s.restore)
 	mux.HandleFunc("POST /v1/migrate/{tenant}/{plugin}/purge", s.purge)
+	mux.HandleFunc("GET /v1/databases", s.databases)
 	mux.HandleFunc("GET /v1/tenants", s.tenants)
 	mux.HandleFunc("POST /v1/tenants/{tenant}", s.addTenant)
 	mux.HandleFunc("DELETE /v1/tenants/{tenant}", s.removeTenant)
@@ -190,6 +191,21 @@ func (s *server) rollbackFiles(w http.ResponseWriter, r *http.Request) {
 		list = append(list, RolledBack{Database: database, Files: done[database]})
 	}
 	answer(w, list, err)
+}
+
+func (s *server) databases(w http.ResponseWriter, r *http.Request) {
+	list := []Database{}
+	for _, d := range s.host.Databases(r.Context()) {
+		line := Database{
+			Tenant: d.Tenant, Name: d.Name, Server: d.Server, Latency: d.Latency.Round(time.Microsecond),
+			Connections: d.Connections, InUse: d.InUse, Waiting: d.Waiting, Queries: d.Queries, Errors: d.Errors, Reopened: d.Reopened,
+		}
+		if d.Err != nil {
+			line.Error = d.Err.Error()
+		}
+		list = append(list, line)
+	}
+	answer(w, list, nil)
 }
 
 func (s *server) tenants(w http.ResponseWriter, r *http.Request) {

@@ -116,7 +116,7 @@ func newRoot(s *streams) *cobra.Command {
 		}
 	}
 	add(groupAuthor, newCommand(s), devCommand(s), buildCommand(s), checkCommand(s), schemaCommand(s))
-	add(groupOperator, serveCommand(s), deployCommand(s), rollbackCommand(s), removeCommand(s), pluginsCommand(s), callCommand(s), migrateCommand(s), tenantCommand(s))
+	add(groupOperator, serveCommand(s), deployCommand(s), rollbackCommand(s), removeCommand(s), pluginsCommand(s), callCommand(s), migrateCommand(s), tenantCommand(s), databasesCommand(s))
 	add(groupOther, configCommand(s), versionCommand(s))
 	return root
 }
