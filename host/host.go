@@ -163,7 +163,7 @@ func (h *Host) tenant(name string) *tenant {
 	defer h.mu.Unlock()
 	t, ok := h.tenants[name]
 	if !ok {
-		t = &tenant{name: name, host: h, conns: make(map[string]*connection), listeners: make(map[channel][]*deployment), hearing: make(map[string]context.CancelFunc), share: share{all: &h.shares}}
+		t = &tenant{name: name, host: h, conns: make(map[string]*connection), opening: make(map[string]*opening), listeners: make(map[channel][]*deployment), hearing: make(map[string]context.CancelFunc), share: share{all: &h.shares}}
 		h.tenants[name] = t
 	}
 	return t

@@ -22,11 +22,19 @@ type tenant struct {
 	host  *Host
 	share share // of the calls that run at once
 
-	mu    sync.Mutex
-	conns map[string]*connection
+	mu      sync.Mutex
+	conns   map[string]*connection
+	opening map[string]*opening
 
 	listeners map[channel][]*deployment
 	hearing   map[string]context.CancelFunc // by connection
+}
+
+// opening is a connection that somebody opens: others wait for it, and not for those of other names.
+type opening struct {
+	done chan struct{}
+	conn *connection
+	err  error
 }
 
 // connection is one database of a tenant by its name.
@@ -124,10 +132,40 @@ func (t *tenant) conn(ctx context.Context, name string) (*connection, error) {
 		name = defaultConn
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if c, ok := t.conns[name]; ok {
+	c, ok := t.conns[name]
+	if ok {
+		t.mu.Unlock()
 		return c, nil
 	}
+	o, ok := t.opening[name]
+	if !ok {
+		o = &opening{done: make(chan struct{})}
+		t.opening[name] = o
+	}
+	t.mu.Unlock()
+	if !ok {
+		t.host.background.Go(func() { t.keep(o, name) })
+	}
+	select {
+	case <-o.done:
+		return o.conn, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// keep opens a connection for all who wait, whoever of them leaves meanwhile: where there is no server it ends by itself.
+func (t *tenant) keep(o *opening, name string) {
+	o.conn, o.err = t.open(context.Background(), name)
+	t.mu.Lock()
+	if delete(t.opening, name); o.err == nil {
+		t.conns[name] = o.conn
+	}
+	t.mu.Unlock()
+	close(o.done)
+}
+
+func (t *tenant) open(ctx context.Context, name string) (*connection, error) {
 	cfg, ok := t.host.config.Databases[name]
 	if !ok {
 		return nil, abi.NewError(abi.ErrnoNotFound, fmt.Sprintf("there is no database %q: add database.%s to the host's configuration", name, name))
@@ -140,9 +178,9 @@ func (t *tenant) conn(ctx context.Context, name string) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: database %s of tenant %s: %w", name, t.name, err)
 	}
-	c := &connection{host: t.host, tenant: t.name, name: name, db: db, cache: t.host.cache, tenancy: tenancy, secrets: &t.host.secrets, roles: make(map[string]*database.DB)}
-	t.conns[name] = c
-	return c, nil
+	return &connection{
+		host: t.host, tenant: t.name, name: name, db: db, cache: t.host.cache, tenancy: tenancy, secrets: &t.host.secrets, roles: make(map[string]*database.DB),
+	}, nil
 }
 
 // opened is a connection if it is open.
