@@ -231,6 +231,11 @@ func (a *applier) run(ctx context.Context, p *Plan) (err error) {
 			return err
 		}
 	}
+	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Kind == Record }) {
+		if err := errors.Join(a.begin(ctx), a.forgetJournal(ctx, plan)); err != nil {
+			return err
+		}
+	}
 	if err := a.verify(ctx, plan, before); err != nil {
 		return err
 	}

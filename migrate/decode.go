@@ -23,6 +23,12 @@ func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
 	d.errs = append(d.errs, &FileError{File: d.file, Line: n.Line, Message: fmt.Sprintf(format, args...)})
 }
 
+// failAt is fail for what was read before and has its Pos.
+func (d *decoder) failAt(pos, format string, args ...any) {
+	line, _ := strconv.Atoi(pos[strings.LastIndexByte(pos, ':')+1:])
+	d.fail(&yaml.Node{Line: line}, format, args...)
+}
+
 func (d *decoder) pos(n *yaml.Node) string { return d.file + ":" + strconv.Itoa(n.Line) }
 
 // field is what to do with the value of one key.
@@ -125,15 +131,14 @@ func parseTable(file, name string, data []byte) (*Table, []error) {
 	if len(d.errs) > 0 {
 		return t, d.errs
 	}
-	var seed, seedMode, indexes, keys *yaml.Node
-	var seedKey string
+	var seed, seedKey, seedMode, indexes, keys *yaml.Node
 	keep := func(into **yaml.Node) field { return func(n *yaml.Node) { *into = n } }
 	d.fields(root, "table "+name, map[string]field{
 		"columns":     func(n *yaml.Node) { d.columns(t, n) },
 		"indexes":     keep(&indexes),
 		"foreignKeys": keep(&keys),
 		"seed":        keep(&seed),
-		"seedKey":     d.text(&seedKey, "seedKey"),
+		"seedKey":     keep(&seedKey),
 		"seedMode":    keep(&seedMode),
 	})
 	if len(t.Columns) == 0 && len(d.errs) == 0 {
@@ -141,7 +146,7 @@ func parseTable(file, name string, data []byte) (*Table, []error) {
 	}
 	d.indexes(t, indexes)
 	d.foreignKeys(t, keys)
-	d.check(t, root)
+	d.check(t)
 	if len(d.errs) == 0 {
 		d.seed(t, seed, seedKey, seedMode)
 	}

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -36,7 +37,7 @@ func (d *decoder) indexes(t *Table, n *yaml.Node) {
 			x.Name = indexName(t.Name, *x)
 		}
 		if names[fold(x.Name)] && n != nil {
-			d.fail(n, "two indexes are called %s: give one another name", x.Name)
+			d.failAt(x.Pos, "two indexes are called %s: give one another name", x.Name)
 		}
 		names[fold(x.Name)] = true
 	}
@@ -131,22 +132,22 @@ func (d *decoder) foreignKeys(t *Table, n *yaml.Node) {
 }
 
 // check looks at what needs the whole table.
-func (d *decoder) check(t *Table, root *yaml.Node) {
+func (d *decoder) check(t *Table) {
 	for _, name := range t.PrimaryKey {
 		if c := t.Column(name); len(t.PrimaryKey) > 1 && (c.Type == Increments || c.Type == BigIncrements) {
-			d.fail(root, "column %s: %s is the whole primary key: remove primary from the other columns", name, c.Type)
+			d.failAt(c.Pos, "column %s: %s is the whole primary key: remove primary from the other columns", name, c.Type)
 		}
 	}
 	for i, fk := range t.ForeignKeys {
 		for j, name := range fk.Columns {
 			c := t.Column(name)
 			if c == nil {
-				d.fail(root, "foreign key: there is no column %q%s", name, suggest(name, columnNames(t)))
+				d.failAt(fk.Pos, "foreign key: there is no column %q%s", name, suggest(name, columnNames(t)))
 				return
 			}
 			t.ForeignKeys[i].Columns[j] = c.Name
 			if fk.OnDelete == "SET NULL" && c.Nullable != nil && !*c.Nullable {
-				d.fail(root, "column %s: onDelete: set null needs nullable: true", name)
+				d.failAt(fk.Pos, "column %s: onDelete: set null needs nullable: true", name)
 			}
 		}
 	}
@@ -156,19 +157,25 @@ func (d *decoder) check(t *Table, root *yaml.Node) {
 			continue
 		}
 		if t.Column(c.RenamedFrom) != nil {
-			d.fail(root, "column %s: renamedFrom: %s is still a column of this table: remove one of the two", c.Name, c.RenamedFrom)
+			d.failAt(c.Pos, "column %s: renamedFrom: %s is still a column of this table: remove one of the two", c.Name, c.RenamedFrom)
 		}
 		if other := taken[fold(c.RenamedFrom)]; other != "" {
-			d.fail(root, "columns %s and %s are both renamedFrom %s: keep one", other, c.Name, c.RenamedFrom)
+			d.failAt(c.Pos, "columns %s and %s are both renamedFrom %s: keep one", other, c.Name, c.RenamedFrom)
 		}
 		taken[fold(c.RenamedFrom)] = c.Name
 	}
 }
 
-func (d *decoder) seed(t *Table, rows *yaml.Node, key string, mode *yaml.Node) {
+func (d *decoder) seed(t *Table, rows, by, mode *yaml.Node) {
+	key := ""
+	if by != nil {
+		if d.text(&key, "seedKey")(by); len(d.errs) > 0 {
+			return
+		}
+	}
 	if rows == nil {
-		if key != "" || mode != nil {
-			d.errs = append(d.errs, &FileError{File: d.file, Line: 1, Message: "seedKey and seedMode need seed: a list of rows"})
+		if n := cmp.Or(by, mode); n != nil {
+			d.fail(n, "seedKey and seedMode need seed: a list of rows")
 		}
 		return
 	}
@@ -185,7 +192,7 @@ func (d *decoder) seed(t *Table, rows *yaml.Node, key string, mode *yaml.Node) {
 		d.fail(rows, "seed without seedKey: write seedKey: <column>, by which a row is known again")
 		return
 	case c == nil:
-		d.fail(rows, "seedKey: there is no column %q%s", key, suggest(key, columnNames(t)))
+		d.fail(by, "seedKey: there is no column %q%s", key, suggest(key, columnNames(t)))
 		return
 	case rows.Kind != yaml.SequenceNode:
 		d.fail(rows, "seed: write a list of rows: - {%s: ...}", key)

@@ -391,7 +391,8 @@ func (p *Plan) record(live *Database, in planInput, skipped []skippedKey, stay m
 	p.records = map[string]record{}
 	last := renameIn(live.Last(p.Owner), in.renames)
 	// Steps for a Twin write the record meanwhile: what was there before is written again.
-	changed := slices.ContainsFunc(p.Steps, func(s *Step) bool { return s.Kind == RecordTwin })
+	// So is a plan that was killed behind its last step: that it is done.
+	changed := p.live.underway[p.Owner] != nil || slices.ContainsFunc(p.Steps, func(s *Step) bool { return s.Kind == RecordTwin })
 	for _, t := range in.schema.sorted() {
 		full := *t
 		full.ForeignKeys = slices.DeleteFunc(slices.Clone(t.ForeignKeys), func(fk ForeignKey) bool {

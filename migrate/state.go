@@ -79,8 +79,7 @@ func (a *applier) record(ctx context.Context, plan *Plan) error {
 			return err
 		}
 	}
-	forget := "DELETE FROM " + x.name(journalTable) + " WHERE " + x.name("owner") + " = " + x.text(plan.Owner)
-	if err := execOne(ctx, a.conn, forget); err != nil {
+	if err := a.forgetJournal(ctx, plan); err != nil {
 		return err
 	}
 	if a.partial {
@@ -91,6 +90,13 @@ func (a *applier) record(ctx context.Context, plan *Plan) error {
 	}
 	return execOne(ctx, a.conn, fmt.Sprintf("DELETE FROM %s WHERE %s = %s AND %s NOT IN (%s)", x.name(stateTable), x.name("owner"),
 		x.text(plan.Owner), x.name("table_name"), strings.Join(kept, ", ")))
+}
+
+// forgetJournal remembers that no plan of the owner is under way. A plan that leads to what was applied already has no Record step, and would
+// leave its journal, under which drift is taken for what a kill left.
+func (a *applier) forgetJournal(ctx context.Context, plan *Plan) error {
+	x := a.d.syntax()
+	return execOne(ctx, a.conn, "DELETE FROM "+x.name(journalTable)+" WHERE "+x.name("owner")+" = "+x.text(plan.Owner))
 }
 
 // replace writes one row of a table of ours, known by its first column.
