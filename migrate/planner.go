@@ -447,7 +447,8 @@ func namedAsMade(t, last *Table, live *TableInfo, changes *Changes) []Index {
 		return out
 	}
 	there := func(name string, of Index) bool {
-		return slices.ContainsFunc(live.Indexes, func(x IndexInfo) bool {
+		twins := strings.HasPrefix(name, "_odac_") // goes with the Twin
+		return !twins && slices.ContainsFunc(live.Indexes, func(x IndexInfo) bool {
 			return strings.EqualFold(x.Name, name) && x.Unique == of.Unique && equalFold(x.Columns, of.Columns)
 		})
 	}
