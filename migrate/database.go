@@ -96,7 +96,8 @@ type IndexInfo struct {
 	Plain bool
 	SQL   string
 
-	named bool
+	named  bool
+	wanted string // the name that it would have, were it not taken
 }
 
 func (x IndexInfo) sameShape(o IndexInfo) bool {

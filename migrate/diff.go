@@ -252,6 +252,13 @@ func (d *differ) indexes(tc *TableChange, last *TableInfo) {
 			tc.AddIndexes = append(tc.AddIndexes, want)
 		}
 	}
+	for i := range tc.AddIndexes { // an index of before a rename keeps its name, which another column's index may want now
+		x := &tc.AddIndexes[i]
+		for n, name := 2, x.Name; !x.named && kept[fold(x.Name)]; n++ {
+			suffix := fmt.Sprintf("_%d", n)
+			x.Name, x.wanted = name[:min(len(name), 63-len(suffix))]+suffix, name
+		}
+	}
 	for _, at := range tc.live.Indexes {
 		if at.Inline || kept[fold(at.Name)] {
 			continue

@@ -398,6 +398,7 @@ func (p *Plan) record(live *Database, in planInput, skipped []skippedKey, stay m
 		full.ForeignKeys = slices.DeleteFunc(slices.Clone(t.ForeignKeys), func(fk ForeignKey) bool {
 			return slices.ContainsFunc(skipped, func(s skippedKey) bool { return strings.EqualFold(s.table, t.Name) && s.key.sameTarget(fk) })
 		})
+		full.Indexes = namedAsMade(t, last.Tables[t.Name], in.live.Tables[fold(t.Name)], in.changes)
 		expand := full
 		for _, tc := range in.changes.Tables {
 			if strings.EqualFold(tc.Name, t.Name) {
@@ -436,6 +437,39 @@ func (p *Plan) record(live *Database, in planInput, skipped []skippedKey, stay m
 		})
 	}
 	return nil
+}
+
+// namedAsMade are the indexes of a table under their real names, by which they are known to be ours: one that was made before a column of it
+// was renamed has kept its name, and one that finds its name taken by such an index has another.
+func namedAsMade(t, last *Table, live *TableInfo, changes *Changes) []Index {
+	out := slices.Clone(t.Indexes)
+	if last == nil || live == nil {
+		return out
+	}
+	there := func(name string, of Index) bool {
+		twins := strings.HasPrefix(name, "_odac_") // goes with the Twin
+		return !twins && slices.ContainsFunc(live.Indexes, func(x IndexInfo) bool {
+			return strings.EqualFold(x.Name, name) && x.Unique == of.Unique && equalFold(x.Columns, of.Columns)
+		})
+	}
+	for i, x := range out {
+		if x.Named || there(x.Name, x) {
+			continue
+		}
+		for _, was := range last.Indexes {
+			if was.Unique == x.Unique && was.Where == x.Where && equalFold(was.Columns, x.Columns) && there(was.Name, x) {
+				out[i].Name = was.Name
+			}
+		}
+		for _, tc := range changes.Tables {
+			for _, add := range tc.AddIndexes {
+				if add.wanted == x.Name && strings.EqualFold(tc.Name, t.Name) {
+					out[i].Name = add.Name
+				}
+			}
+		}
+	}
+	return out
 }
 
 // retained are the definitions of columns that only the contract phase drops.

@@ -21,8 +21,9 @@ func pgIndexStep(table string, x Index, hazards []Hazard) *Step {
 func (p *pgPlanner) addIndex(tc *TableChange, st *pgState, info IndexInfo) error {
 	var x Index
 	for _, def := range tc.want.def.Indexes {
-		if strings.EqualFold(def.Name, info.Name) {
+		if strings.EqualFold(def.Name, or(info.wanted, info.Name)) {
 			x = def
+			x.Name = info.Name
 		}
 	}
 	broken := slices.ContainsFunc(st.live.pg.invalid, func(name string) bool { return strings.EqualFold(name, x.Name) })

@@ -187,8 +187,9 @@ func (p *sqlitePlanner) alterTable(tc *TableChange, st *sqliteState) ([]lateKey,
 func (p *sqlitePlanner) addIndex(tc *TableChange, st *sqliteState, info IndexInfo) error {
 	var x Index
 	for _, def := range tc.want.def.Indexes {
-		if strings.EqualFold(def.Name, info.Name) {
+		if strings.EqualFold(def.Name, or(info.wanted, info.Name)) {
 			x = def
+			x.Name = info.Name
 		}
 	}
 	var hazards []Hazard
