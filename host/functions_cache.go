@@ -50,21 +50,27 @@ func cachedQuery(c *call, req, resp []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.again(conn, 0, func() ([]byte, error) { return c.cached(conn, &q, key, resp) })
+}
+
+// cached answers a query that is not in the cache.
+func (c *call) cached(conn *connection, q *abi.Query, key cache.Key, resp []byte) ([]byte, error) {
+	budget := c.budget()
 	catalog := conn.db.Catalog() // before access looks at it
-	_, db, what, err := c.access(q.Conn, &q)
+	_, db, what, err := c.access(q.Conn, q)
 	switch {
 	case err != nil:
 		return nil, err
 	case what.Write:
 		return nil, invalid("only a select outside of a transaction can be cached")
 	case what.Volatile:
-		return db.Query(c.context(), &q, budget, resp)
+		return db.Query(c.context(), q, budget, resp)
 	}
 	tables := conn.tables(what.Touches, false)
 	c.rev.reads.put(key, knownRead{conn, catalog, tables})
 	c.ec.Wait() // another goroutine loads it
 	value, status, err := conn.cache.Get(c.context(), key, tables, ttlOf(q.TTL), func(ctx context.Context) ([]byte, error) {
-		return db.Query(ctx, &q, budget, nil)
+		return db.Query(ctx, q, budget, nil)
 	})
 	switch {
 	case errors.Is(err, cache.ErrLoadTimeout):

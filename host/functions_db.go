@@ -149,11 +149,16 @@ func dbQuery(c *call, req, resp []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes := conn.changes.Load()
 	resp = c.room(resp)
-	out, err := c.query(&q, resp)
-	if q.Tx == 0 && err != nil && conn.overtaken(c.context(), changes, err) {
-		return c.query(&q, resp) // nothing came of the first
+	return c.again(conn, q.Tx, func() ([]byte, error) { return c.query(&q, resp) })
+}
+
+// again runs a statement outside of a transaction once more if it failed because the tables changed meanwhile: nothing came of the first.
+func (c *call) again(conn *connection, tx uint32, run func() ([]byte, error)) ([]byte, error) {
+	changes := conn.changes.Load()
+	out, err := run()
+	if tx == 0 && err != nil && conn.overtaken(c.context(), changes, err) {
+		return run()
 	}
 	return out, err
 }
@@ -214,6 +219,10 @@ func dbBatch(c *call, req, resp []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.again(conn, in.Tx, func() ([]byte, error) { return c.batch(conn, &in, resp) })
+}
+
+func (c *call) batch(conn *connection, in *abi.Batch, resp []byte) ([]byte, error) {
 	var written []*cache.Table
 	write := false
 	for i := range in.Queries {
@@ -263,7 +272,15 @@ func dbOpen(c *call, req, resp []byte) ([]byte, error) {
 	if err := decode(req, &q); err != nil {
 		return nil, err
 	}
-	conn, db, _, err := c.access(q.Conn, &q)
+	conn, err := c.rev.tenant.conn(c.context(), q.Conn)
+	if err != nil {
+		return nil, err
+	}
+	return c.again(conn, q.Tx, func() ([]byte, error) { return c.open(&q, resp) })
+}
+
+func (c *call) open(q *abi.Query, resp []byte) ([]byte, error) {
+	conn, db, _, err := c.access(q.Conn, q)
 	if err != nil {
 		return nil, err
 	}
@@ -280,11 +297,11 @@ func dbOpen(c *call, req, resp []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		cursor, err = tx.Cursor(c.context(), &q)
+		cursor, err = tx.Cursor(c.context(), q)
 		if err != nil {
 			return nil, err
 		}
-	} else if cursor, err = db.Cursor(c.context(), &q); err != nil {
+	} else if cursor, err = db.Cursor(c.context(), q); err != nil {
 		return nil, err
 	}
 	c.cursors[slot] = cursor

@@ -193,11 +193,11 @@ func (h *Host) migrateConn(
 	if how.approve, err = how.approval(ctx, db, m.Plan); err != nil {
 		return m, err
 	}
-	if how.until != migrate.Expand && how.online {
-		done := conn.change()
-		defer done()
+	change := h.change
+	if how.until == migrate.Expand {
+		change = h.extend
 	}
-	err = h.change(ctx, conn, schema, func(db *sql.DB) error { return h.stages(ctx, db, schema, o, m.Plan, how) })
+	err = change(ctx, conn, schema, func(db *sql.DB) error { return h.stages(ctx, db, schema, o, m.Plan, how) })
 	if err != nil {
 		return m, err
 	}
@@ -230,8 +230,16 @@ func status(ctx context.Context, db *sql.DB, schema *migrate.Schema, o migrate.O
 	return plan, files, err
 }
 
-// change writes what is buffered, which is for the old tables, then changes them, and reads them again.
+// change is extend for what may also take away: statements that fail meanwhile, because they were compiled for the tables of before, wait for
+// its end and are run again.
 func (h *Host) change(ctx context.Context, conn *connection, schema *migrate.Schema, do func(*sql.DB) error) error {
+	done := conn.change()
+	defer done()
+	return h.extend(ctx, conn, schema, do)
+}
+
+// extend writes what is buffered, which is for the old tables, then changes them, and reads them again.
+func (h *Host) extend(ctx context.Context, conn *connection, schema *migrate.Schema, do func(*sql.DB) error) error {
 	db, err := conn.db.SQL()
 	if err != nil {
 		return err

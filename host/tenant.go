@@ -88,7 +88,7 @@ func (c *connection) role(plugin string) (*database.DB, error) {
 // overtaken says whether a statement that the database refused was compiled for tables that have changed since the count of changes was
 // taken: it is worth another try. It waits for a change that is under way.
 func (c *connection) overtaken(ctx context.Context, changes uint64, err error) bool {
-	if e := new(abi.Error); !errors.As(err, &e) || e.Errno != abi.ErrnoInvalid {
+	if e := new(abi.Error); !errors.As(err, &e) || e.Errno != abi.ErrnoInvalid && !database.TablesChanged(e) {
 		return false
 	}
 	if over := c.changing.Load(); over != nil {

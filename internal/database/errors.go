@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/odac-run/odachost/abi"
 )
@@ -14,6 +15,15 @@ func failf(errno abi.Errno, format string, args ...any) *abi.Error {
 
 func invalidf(format string, args ...any) *abi.Error {
 	return failf(abi.ErrnoInvalid, format, args...)
+}
+
+// changedMeanwhile ends the text of an error about a statement that was compiled for tables that are not those any more.
+const changedMeanwhile = "changed meanwhile: run it again"
+
+// TablesChanged says whether a statement failed because the tables changed after it was compiled: nothing of it was done, and outside of a
+// transaction it can be run again.
+func TablesChanged(err *abi.Error) bool {
+	return err.Errno == abi.ErrnoRetry && strings.HasSuffix(err.Text, changedMeanwhile)
 }
 
 // clip quotes a name that came from outside, cut to a length that fits a message.

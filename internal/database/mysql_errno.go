@@ -37,8 +37,8 @@ var mysqlClasses = map[string]abi.Errno{
 // mysqlTexts says what happened and what to do, for the numbers where it helps.
 var mysqlTexts = map[uint16]string{
 	1020: "another transaction was first: run the transaction again", mysqlDeadlock: "another transaction was first: run the transaction again",
-	1054: "the tables of the query changed meanwhile: run it again", 1146: "the tables of the query changed meanwhile: run it again",
-	1243: "the tables changed meanwhile: run it again", 1412: "the tables changed meanwhile: run it again", 1615: "the tables changed meanwhile: run it again",
+	1054: "the tables of the query " + changedMeanwhile, 1146: "the tables of the query " + changedMeanwhile,
+	1243: "the tables " + changedMeanwhile, 1412: "the tables " + changedMeanwhile, 1615: "the tables " + changedMeanwhile,
 	1205: "a row or table is locked by another transaction: try again later", 3572: "a row is locked by another transaction: try again later",
 	1040: "the database has no connection left: try again later", 1203: "the database has no connection left for this user: try again later", 1226: "this user has used up what the database allows: try again later",
 	1235: "this database takes no limit in a sub-query of in: select from it as a table",

@@ -58,7 +58,7 @@ var sqliteTexts = map[sqlite3.ErrorCode]string{
 	sqlite3.FULL:     "the disk of the database is full: free space, then try again",
 	sqlite3.CANTOPEN: "the database file cannot be opened: check that it is there and its folder writable",
 	sqlite3.PROTOCOL: "the database file is being locked by other processes: try again later",
-	sqlite3.SCHEMA:   "the tables changed meanwhile: run it again",
+	sqlite3.SCHEMA:   "the tables " + changedMeanwhile,
 	sqlite3.TOOBIG:   "a value or row is larger than 16 MiB",
 	sqlite3.MISMATCH: "an integer primary key takes integers only",
 	sqlite3.AUTH:     "the statement reaches for what queries may not touch",
@@ -115,7 +115,7 @@ func sqliteError(ctx context.Context, err error, table string) error {
 	case code == sqlite3.ERROR && (strings.Contains(words, "too large (maximum depth") || strings.Contains(words, "too many ") || strings.Contains(words, "overflow")):
 		return invalidf("the query on %s is too deep or too long for the database: make it simpler", table)
 	case code == sqlite3.ERROR && (strings.Contains(words, "no such ") || strings.Contains(words, "has no column")):
-		return failf(abi.ErrnoRetry, "the tables of the query on %s changed meanwhile: run it again", table)
+		return failf(abi.ErrnoRetry, "the tables of the query on %s "+changedMeanwhile, table)
 	case extended == sqlite3.BUSY_SNAPSHOT:
 		return failf(abi.ErrnoRetry, "another writer was first: run the transaction again")
 	case extended == sqlite3.IOERR_WRITE: // the driver says FULL only where the system call's error is not wrapped
