@@ -85,6 +85,9 @@ func (in planInput) trash(kind StepKind, table, column string) *Trashed {
 	base := hex.EncodeToString(b[:4]) + "_"
 	next := 0
 	for _, t := range in.live.trashed { // the same column may have been dropped before
+		if in.live.kept[t.Place()] == "" { // a step that failed registered it: the next try has the same name, and the plan the same hash
+			continue
+		}
 		if n, ok := strings.CutPrefix(t.ID, base); ok {
 			if i, err := strconv.Atoi(n); err == nil {
 				next = max(next, i+1)
