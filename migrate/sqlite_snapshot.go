@@ -8,10 +8,8 @@ import (
 
 // columns guesses what a declared type was written for. See doc.go for the table.
 func (s sqlite) columns(_ *TableInfo, c *ColumnInfo) []*Column {
-	var out []*Column
-	add := func(def Column) {
-		out = append(out, s.withDefault(def, c.Default), s.withExpression(def, c.Default))
-	}
+	var out []Column
+	add := func(def Column) { out = append(out, def) }
 	base, args, _ := strings.Cut(strings.TrimSuffix(c.Type, ")"), "(")
 	base = strings.TrimSpace(base)
 	var n, scale int
@@ -41,7 +39,9 @@ func (s sqlite) columns(_ *TableInfo, c *ColumnInfo) []*Column {
 	if len(out) == 0 { // no type at all, or one that no file can say
 		add(Column{Type: Text})
 	}
-	return out
+	p := printedDefault{text: c.Default, expressions: []string{c.Default}}
+	p.literal, p.hex, p.isLiteral = sqliteUnprinted(c.Default)
+	return p.of(out)
 }
 
 // enumValues reads CHECK (x IN ('a', 'b')) over the column.
@@ -67,40 +67,18 @@ func enumValues(c *ColumnInfo) []string {
 	return nil
 }
 
-// withDefault reads a default that is a literal, or the current time in the column's own form.
-func (s sqlite) withDefault(def Column, text string) *Column {
+// sqliteUnprinted is the value of a default that is a literal.
+func sqliteUnprinted(text string) (literal, hexed string, ok bool) {
 	switch {
-	case text == "":
-		return &def
-	case text == s.printed(&def, &Value{Expr: now}):
-		def.Default = &Value{Expr: now}
 	case strings.HasPrefix(text, "'"):
-		def.Default = &Value{Text: strings.ReplaceAll(text[1:len(text)-1], "''", "'")}
+		return strings.ReplaceAll(text[1:len(text)-1], "''", "'"), "", true
 	case strings.HasPrefix(strings.ToLower(text), "x'"):
-		if b, err := hex.DecodeString(text[2 : len(text)-1]); err == nil {
-			def.Default = &Value{Text: hex.EncodeToString(b)}
-		}
-	case def.Type == Boolean && (text == "true" || text == "false"):
-		def.Default = &Value{Text: map[string]string{"true": "1", "false": "0"}[text]}
-	default:
-		def.Default = &Value{Text: strings.ReplaceAll(text, " ", "")} // - 1
+		digits := strings.ToLower(text[2 : len(text)-1])
+		b, err := hex.DecodeString(digits)
+		return string(b), digits, err == nil
+	case text == "true" || text == "false":
+		return text, "", true
 	}
-	return &def
-}
-
-// withExpression takes the default as it is printed.
-func (sqlite) withExpression(def Column, text string) *Column {
-	if text != "" && checkExpression(text) == nil {
-		def.Default = &Value{Expr: text}
-	}
-	return &def
-}
-
-// printed is how inspect prints a default.
-func (s sqlite) printed(c *Column, v *Value) string {
-	toks, err := lex(s.literal(c, v))
-	if err != nil {
-		return ""
-	}
-	return defaultText(toks)
+	number := strings.ReplaceAll(text, " ", "") // - 1
+	return number, "", number != "" && strings.Trim(number, "+-.0123456789eE") == ""
 }
