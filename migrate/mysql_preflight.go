@@ -11,15 +11,7 @@ func (p *mysqlPlanner) count(st *mysqlState, cond, column string) (int64, []stri
 	if st.rows == 0 {
 		return 0, nil, nil
 	}
-	var n int64
-	if err := p.q.QueryRowContext(p.ctx, "SELECT count(*) FROM "+st.source+" WHERE "+cond).Scan(&n); err != nil {
-		return 0, nil, fmt.Errorf("migrate: look at the rows of %s: %w", st.live.Name, err)
-	}
-	if n == 0 {
-		return 0, nil, nil
-	}
-	samples, err := p.samples(st, cond, column)
-	return n, samples, err
+	return countWhere(p.ctx, p.q, st.live.Name, st.source, cond, func() ([]string, error) { return p.samples(st, cond, column) })
 }
 
 // shown is an expression whose text shows the value of a column, at most a hundred characters of it.
@@ -50,15 +42,7 @@ func (p *mysqlPlanner) samples(st *mysqlState, cond string, columns ...string) (
 	if len(parts) == 0 {
 		return nil, nil
 	}
-	return p.texts(fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s WHERE %s LIMIT %d", strings.Join(parts, ", "), st.source, cond, maxSamples))
-}
-
-func (p *mysqlPlanner) texts(query string) (out []string, err error) {
-	err = eachRow(p.ctx, p.q, query, 1, func(v []string) { out = append(out, v[0]) })
-	if err != nil {
-		return nil, fmt.Errorf("migrate: take samples: %w", err)
-	}
-	return out, nil
+	return texts(p.ctx, p.q, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s WHERE %s LIMIT %d", strings.Join(parts, ", "), st.source, cond, maxSamples))
 }
 
 // refuse adds a hazard if any row meets cond.
@@ -102,7 +86,7 @@ func (p *mysqlPlanner) duplicates(st *mysqlState, name string, columns []string)
 		shown = fmt.Sprintf("concat(%s, ' in keys ', min(%s), ' and ', max(%s))", shown, key, key)
 	}
 	var err error
-	h.Samples, err = p.texts(fmt.Sprintf("SELECT %s %s LIMIT %d", shown, groups, maxSamples))
+	h.Samples, err = texts(p.ctx, p.q, fmt.Sprintf("SELECT %s %s LIMIT %d", shown, groups, maxSamples))
 	h.Message = fmt.Sprintf("unique %s on %s (%s): %d values are there more than once", name, st.live.Name, strings.Join(columns, ", "), h.Count)
 	h.Fix = fmt.Sprintf("find them: SELECT %s, count(*) FROM %s GROUP BY %s HAVING count(*) > 1", mysqlNames(columns), mysqlName(st.live.Name), mysqlNames(columns))
 	return []Hazard{h}, err

@@ -11,16 +11,7 @@ func (p *pgPlanner) count(st *pgState, cond, column string) (int64, []string, er
 	if st.rows == 0 {
 		return 0, nil, nil
 	}
-	var n int64
-	query := "SELECT count(*) FROM " + st.source + " WHERE " + cond
-	if err := p.q.QueryRowContext(p.ctx, query).Scan(&n); err != nil {
-		return 0, nil, fmt.Errorf("migrate: look at the rows of %s: %w", st.name, err)
-	}
-	if n == 0 {
-		return 0, nil, nil
-	}
-	samples, err := p.samples(st, cond, column)
-	return n, samples, err
+	return countWhere(p.ctx, p.q, st.name, st.source, cond, func() ([]string, error) { return p.samples(st, cond, column) })
 }
 
 func pgShow(column string) string { return "left(" + pgSyntax.show(quoteName(column)) + ", 100)" }
@@ -44,24 +35,7 @@ func (p *pgPlanner) samples(st *pgState, cond string, columns ...string) ([]stri
 	if len(st.live.PrimaryKey) > 0 {
 		order = " ORDER BY " + quoteNames(st.live.PrimaryKey)
 	}
-	return p.texts(fmt.Sprintf("SELECT %s FROM %s WHERE %s%s LIMIT %d", strings.Join(parts, " || ' ' || "), st.source, cond, order, maxSamples))
-}
-
-func (p *pgPlanner) texts(query string, args ...any) ([]string, error) {
-	rows, err := p.q.QueryContext(p.ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("migrate: take samples: %w", err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err is checked
-	var out []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, fmt.Errorf("migrate: take samples: %w", err)
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
+	return texts(p.ctx, p.q, fmt.Sprintf("SELECT %s FROM %s WHERE %s%s LIMIT %d", strings.Join(parts, " || ' ' || "), st.source, cond, order, maxSamples))
 }
 
 // refuse adds a hazard if any row meets cond, and tells whether one does.
@@ -80,7 +54,7 @@ func (p *pgPlanner) refuse(e *pgEdit, column, cond, message string) (bool, error
 
 // probe has the server read every value as the new type, where no condition says whether it can.
 func (p *pgPlanner) probe(e *pgEdit, c *Column, conv pgConversion, typ string) error {
-	save, err := p.texts("SAVEPOINT _odac_probe")
+	save, err := texts(p.ctx, p.q, "SAVEPOINT _odac_probe")
 	_ = save // it has no rows
 	inside := err == nil
 	if err != nil && pgCode(err) != pgNoTransaction {
@@ -95,7 +69,7 @@ func (p *pgPlanner) probe(e *pgEdit, c *Column, conv pgConversion, typ string) e
 		if err != nil {
 			end = "ROLLBACK TO SAVEPOINT _odac_probe"
 		}
-		if _, err := p.texts(end); err != nil {
+		if _, err := texts(p.ctx, p.q, end); err != nil {
 			return err
 		}
 	}
@@ -141,7 +115,7 @@ func (p *pgPlanner) duplicates(st *pgState, name string, columns []string, where
 		keys = fmt.Sprintf("' in keys ' || (%s)[1] || ' and ' || (%s)[2]", list, list)
 	}
 	var err error
-	h.Samples, err = p.texts(fmt.Sprintf("SELECT %s || %s %s ORDER BY 1 LIMIT %d", strings.Join(values, " || ', ' || "), keys, groups, maxSamples))
+	h.Samples, err = texts(p.ctx, p.q, fmt.Sprintf("SELECT %s || %s %s ORDER BY 1 LIMIT %d", strings.Join(values, " || ', ' || "), keys, groups, maxSamples))
 	h.Message = fmt.Sprintf("unique %s on %s (%s): %d values are there more than once", name, st.name, strings.Join(columns, ", "), h.Count)
 	h.Fix = fmt.Sprintf("find them: SELECT %s, count(*) FROM %s GROUP BY %s HAVING count(*) > 1", quoteNames(columns), quoteName(st.name), quoteNames(columns))
 	return []Hazard{h}, err
@@ -173,7 +147,7 @@ func (p *pgPlanner) dependents(st *pgState, column, message string) ([]Hazard, e
 	if column != "" {
 		name = p.nameNow(st.name, column)
 	}
-	all, err := p.texts(pgDependents, int64(st.live.pg.oid), name)
+	all, err := texts(p.ctx, p.q, pgDependents, int64(st.live.pg.oid), name)
 	var out []Hazard
 	for _, what := range all {
 		h := Hazard{Level: Refuse, Table: st.name, Object: column, Message: fmt.Sprintf("%s needs %s: %s", what, strings.TrimSuffix(st.name+"."+column, "."), message)}

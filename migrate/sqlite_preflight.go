@@ -13,16 +13,7 @@ func (p *sqlitePlanner) count(st *sqliteState, cond, column string) (int64, []st
 	if st.rows == 0 {
 		return 0, nil, nil
 	}
-	var n int64
-	query := "SELECT count(*) FROM " + st.source + " WHERE " + cond
-	if err := p.q.QueryRowContext(p.ctx, query).Scan(&n); err != nil {
-		return 0, nil, fmt.Errorf("migrate: look at the rows of %s: %w", st.name, err)
-	}
-	if n == 0 {
-		return 0, nil, nil
-	}
-	samples, err := p.samples(st, cond, column)
-	return n, samples, err
+	return countWhere(p.ctx, p.q, st.name, st.source, cond, func() ([]string, error) { return p.samples(st, cond, column) })
 }
 
 // samples prints up to five keys of rows for which cond holds, as key=value, with the columns given.
@@ -38,24 +29,7 @@ func (p *sqlitePlanner) samples(st *sqliteState, cond string, columns ...string)
 		return nil, nil
 	}
 	query := fmt.Sprintf("SELECT %s FROM %s WHERE %s LIMIT %d", strings.Join(parts, " || ' ' || "), st.source, cond, maxSamples)
-	return p.texts(query)
-}
-
-func (p *sqlitePlanner) texts(query string) ([]string, error) {
-	rows, err := p.q.QueryContext(p.ctx, query)
-	if err != nil {
-		return nil, fmt.Errorf("migrate: take samples: %w", err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err is checked
-	var out []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, fmt.Errorf("migrate: take samples: %w", err)
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
+	return texts(p.ctx, p.q, query)
 }
 
 // duplicates looks for rows that a unique index would refuse.
@@ -85,7 +59,7 @@ func (p *sqlitePlanner) duplicates(st *sqliteState, name string, columns []strin
 		keys = fmt.Sprintf("' in keys ' || min(%s) || ' and ' || max(%s)", key, key)
 	}
 	var err error
-	h.Samples, err = p.texts(fmt.Sprintf("SELECT %s || %s %s LIMIT %d", strings.Join(values, " || ', ' || "), keys, groups, maxSamples))
+	h.Samples, err = texts(p.ctx, p.q, fmt.Sprintf("SELECT %s || %s %s LIMIT %d", strings.Join(values, " || ', ' || "), keys, groups, maxSamples))
 	h.Message = fmt.Sprintf("unique %s on %s (%s): %d values are there more than once", name, st.name, strings.Join(columns, ", "), h.Count)
 	h.Fix = fmt.Sprintf("find them: SELECT %s, count(*) FROM %s GROUP BY %s HAVING count(*) > 1", quoteNames(columns), quoteName(st.name), quoteNames(columns))
 	return []Hazard{h}, err
