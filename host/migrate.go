@@ -26,32 +26,41 @@ type Migration struct {
 // Migrate plans what the serving revision's schema wants of its databases and, if apply is set, does it. approve is the
 // hash of a plan with destructive steps that the operator allows. Without apply nothing is written.
 func (h *Host) Migrate(ctx context.Context, tenant, name string, apply bool, approve string) ([]Migration, error) {
+	var done []Migration
+	err := h.serving(tenant, name, func(rev *revision, b *plugins.Bundle) (err error) {
+		if apply {
+			if err := h.alone(ctx, rev.dep); err != nil {
+				return err
+			}
+		}
+		done, err = h.migrate(ctx, rev, b, migration{apply: apply, approve: approve})
+		if err != nil || !apply {
+			return err
+		}
+		return h.grant(ctx, rev, nil) // on tables that are new
+	})
+	return done, err
+}
+
+// serving is for who needs the revision that serves, and its bundle, while no deployment changes it.
+func (h *Host) serving(tenant, name string, do func(*revision, *plugins.Bundle) error) error {
 	or(&tenant, DefaultTenant)
 	d := h.find(key{tenant, name})
 	if d == nil {
-		return nil, fmt.Errorf("%w: %s/%s", ErrNotDeployed, tenant, name)
+		return fmt.Errorf("%w: %s/%s", ErrNotDeployed, tenant, name)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	rev := d.acquire()
 	if rev == nil {
-		return nil, fmt.Errorf("%w: %s/%s", ErrNotDeployed, tenant, name)
+		return fmt.Errorf("%w: %s/%s", ErrNotDeployed, tenant, name)
 	}
 	defer rev.release()
 	stored, err := h.store.Revision(rev.digest)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if apply {
-		if err := h.alone(ctx, d); err != nil {
-			return nil, err
-		}
-	}
-	done, err := h.migrate(ctx, rev, stored.Bundle, migration{apply: apply, approve: approve})
-	if err != nil || !apply {
-		return done, err
-	}
-	return done, h.grant(ctx, rev, nil) // on tables that are new
+	return do(rev, stored.Bundle)
 }
 
 // RollbackMigrations takes the last batch of the serving revision's migration files back, on each of its databases, and returns

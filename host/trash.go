@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/odac-run/odachost/migrate"
+	"github.com/odac-run/odachost/plugins"
 )
 
 // Trash lists, by database, what migrations of the serving revision's plugin took away and what can still be brought back.
@@ -76,34 +77,20 @@ type placed struct {
 
 // eachPlaced is for each database of the serving revision's schema, while no deployment changes it.
 func (h *Host) eachPlaced(ctx context.Context, tenant, name string, do func(*placed) error) error {
-	or(&tenant, DefaultTenant)
-	d := h.find(key{tenant, name})
-	if d == nil {
-		return fmt.Errorf("%w: %s/%s", ErrNotDeployed, tenant, name)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	rev := d.acquire()
-	if rev == nil {
-		return fmt.Errorf("%w: %s/%s", ErrNotDeployed, tenant, name)
-	}
-	defer rev.release()
-	stored, err := h.store.Revision(rev.digest)
-	if err != nil {
-		return err
-	}
-	schema, files, err := loadSchema(stored.Bundle)
-	if err != nil {
-		return err
-	}
-	for _, database := range connections(schema, files) {
-		conn, err := rev.tenant.conn(ctx, database)
+	return h.serving(tenant, name, func(rev *revision, b *plugins.Bundle) error {
+		schema, files, err := loadSchema(b)
 		if err != nil {
 			return err
 		}
-		if err := do(&placed{rev, conn, schema.Connection(database), files.Connection(database)}); err != nil {
-			return fmt.Errorf("host: plugin %s: database %s: %w", name, database, err)
+		for _, database := range connections(schema, files) {
+			conn, err := rev.tenant.conn(ctx, database)
+			if err != nil {
+				return err
+			}
+			if err := do(&placed{rev, conn, schema.Connection(database), files.Connection(database)}); err != nil {
+				return fmt.Errorf("host: plugin %s: database %s: %w", name, database, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
