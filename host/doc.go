@@ -1,5 +1,5 @@
 // Package host is the data plane: it loads plugins into sandboxes, links what each was granted, and brings them HTTP
-// requests, socket events, schedules and direct calls. It is the only package that composes the others, and the one
+// requests, socket events, schedules, notifications and direct calls. It is the only package that composes the others, and the one
 // that a Go program imports to have plugins:
 //
 //	h, err := host.New(ctx, host.Config{DataDir: "data"})
@@ -21,6 +21,9 @@
 //	share.go       its tenant's share of the host
 //	call.go        what the call may use and what it holds open
 //	functions.go   the host functions, one file for each host module: functions_db.go, ...
+//
+// Other events begin in sockets.go, schedule.go and notify.go, and go on at dispatch.go. What changes a plugin or its tables begins in deploy.go,
+// migrate.go and trash.go; databases.go says how the databases are.
 //
 // A plugin made with an Extism PDK has exports instead of events: extism.go calls them and is their extism:host/env, extism_http.go
 // routes requests to them, extism_user.go offers them the host functions.

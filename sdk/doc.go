@@ -38,7 +38,8 @@
 //
 // Sockets: [Socket] registers a [SocketHandler]; its functions see a [*Conn]. [Room] and [Peer] reach sockets from anywhere.
 //
-// The rest: [Every] and [Cron] schedules, [Func] direct calls, [Fetch] outbound HTTP, [Log], [Config], [Rand], [NanoID].
+// The rest: [Every] and [Cron] schedules, [Listen] and [Notify] between the tenant's plugins, [Func] direct calls, [Fetch] outbound
+// HTTP, [Log], [Config], [Rand], [NanoID].
 //
 // # Capabilities
 //

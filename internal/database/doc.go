@@ -33,6 +33,7 @@
 //     it besides after [Config.StatementTimeout].
 //   - On SQLite writers queue in order of arrival for the one write connection, readers for the pool of read-only ones; on a server all
 //     queue for one pool. Who waits longer than [Config.BusyTimeout], there or for a lock, gets [abi.ErrnoBusy].
+//   - What [DB.Notify] and [Tx.Notify] say is heard by [DB.Listen], on PostgreSQL alone, at most once, and of a transaction when it commits.
 //   - A DB is safe for concurrent use; a [Tx] too, its statements run in turn.
 //
 // # Queries
