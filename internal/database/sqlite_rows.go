@@ -12,6 +12,7 @@ import (
 type sqliteRows struct {
 	run
 	standing bool // on a row that was not answered yet
+	over     bool // no row is left
 }
 
 func (c *sqliteConn) stream(ctx context.Context, st *statement, q *abi.Query) (_ rows, err error) {
@@ -27,6 +28,13 @@ func (c *sqliteConn) stream(ctx context.Context, st *statement, q *abi.Query) (_
 		if err := r.bindAll(); err != nil {
 			_ = stmt.Close() // was never stepped
 			return err
+		}
+		// To its first row: that tables have changed since it was compiled is said now, when it can be begun again, and it sees what is there now.
+		if r.step(); r.over {
+			if err := r.fail(stmt.Err()); err != nil {
+				_ = stmt.Close() // tells it again
+				return err
+			}
 		}
 		return nil
 	})
@@ -64,11 +72,19 @@ func (r *sqliteRows) next(ctx context.Context, b Budget, dst []byte) (out []byte
 	return r.out, done, err
 }
 
+// step goes on to the next row, unless it stands on one or there is none.
+func (r *sqliteRows) step() bool {
+	if !r.standing && !r.over {
+		r.standing = r.stmt.Step()
+		r.over = !r.standing
+	}
+	return r.standing
+}
+
 // page appends rows until they are at an end or over the budget.
 func (r *sqliteRows) page() (done bool, err error) {
 	r.run.open(3)
-	for r.standing || r.stmt.Step() {
-		r.standing = true
+	for r.step() {
 		if r.rows >= r.budget.MaxRows {
 			break
 		}
