@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -35,6 +36,22 @@ func BenchmarkRequest(b *testing.B) {
 			b.StopTimer()
 			p := s.Plugins()[0].Pool
 			b.ReportMetric(float64(p.Discarded), "discarded")
+		})
+	}
+}
+
+// BenchmarkCall is a function of a plugin that answers its input, a fresh sandbox each.
+func BenchmarkCall(b *testing.B) {
+	s := open(b, b.TempDir())
+	s.deploy(bundle(b, "app"))
+	for _, size := range []int{64, 4 << 10, 64 << 10} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			body := make([]byte, size)
+			for b.Loop() {
+				if out, err := s.Call(b.Context(), "", "app", "echo", body); err != nil || len(out) != size {
+					b.Fatal(len(out), err)
+				}
+			}
 		})
 	}
 }

@@ -16,7 +16,7 @@ func (w *writer) WriteString(s string) (int, error) {
 // The writers that messages and bodies are collected in are kept from one use to the next, in the state of the image too.
 const (
 	// writerBytes is what a new writer holds without growing.
-	writerBytes = 4 << 10
+	writerBytes = 16 << 10
 	// maxKeptBytes bounds what is kept.
 	maxKeptBytes = 256 << 10
 )

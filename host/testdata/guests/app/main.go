@@ -72,6 +72,7 @@ func init() {
 	items()
 	queries()
 	sockets()
+	odac.Func("echo", func(body []byte) ([]byte, error) { return body, nil })
 	odac.Func("twice", func(body []byte) ([]byte, error) { return append(body, body...), nil })
 	odac.Func("fail", func([]byte) ([]byte, error) { return nil, odac.Fail(odac.Conflict, "no") })
 	odac.Every("tick", time.Second, func(odac.Tick) error {
