@@ -1,18 +1,17 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 
 	"github.com/odac-run/odachost/abi"
+	"github.com/odac-run/odachost/host/internal/summed"
 	"github.com/odac-run/odachost/plugins"
 )
 
@@ -84,12 +83,12 @@ func (h *Host) memoryFile(k key, digest plugins.Digest) string {
 // remember keeps what a revision registered. A file that cannot be written costs the next start some time.
 func (h *Host) remember(r *revision, b *plugins.Bundle) {
 	file := h.memoryFile(r.key, r.digest)
-	if _, ok := readSummed(file); ok {
+	if _, ok := summed.Read(file, maxMemoryBytes); ok {
 		return
 	}
 	text, err := json.Marshal(memory{Manifest: b.ManifestText(), Message: r.message, Assets: r.assets != nil})
 	if err == nil {
-		err = writeSummed(file, text)
+		err = summed.Write(file, text)
 	}
 	if err != nil {
 		r.log.Debug("what it registered is not kept", "error", err)
@@ -99,7 +98,7 @@ func (h *Host) remember(r *revision, b *plugins.Bundle) {
 // recall makes a remembered revision serve, asleep. false means that it has to be loaded.
 func (h *Host) recall(d *deployment, digest plugins.Digest) bool {
 	file := h.memoryFile(d.key, digest)
-	text, ok := readSummed(file)
+	text, ok := summed.Read(file, maxMemoryBytes)
 	if !ok {
 		return false
 	}
@@ -130,41 +129,5 @@ func (h *Host) recall(d *deployment, digest plugins.Digest) bool {
 	return true
 }
 
-// writeSummed writes a file whole or not at all, its hash before its content.
-func writeSummed(file string, text []byte) error {
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".tmp-*")
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(text)
-	_, err = f.Write(append(sum[:], text...))
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // nothing more can be done
-	}
-	return err
-}
-
 // maxMemoryBytes bounds a remembered registration: a manifest and a message.
 const maxMemoryBytes = 32 << 20
-
-func readSummed(file string) ([]byte, bool) {
-	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() || info.Size() > maxMemoryBytes {
-		return nil, false
-	}
-	data, err := os.ReadFile(file)
-	if err != nil || len(data) < sha256.Size {
-		return nil, false
-	}
-	sum := sha256.Sum256(data[sha256.Size:])
-	return data[sha256.Size:], bytes.Equal(sum[:], data[:sha256.Size])
-}

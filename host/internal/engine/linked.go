@@ -209,7 +209,7 @@ func (p *Program) prepareLinked() (code [][]byte, err error) {
 		if m.maxBytes <= 0 {
 			m.maxBytes = int64(p.maxPages) * pageBytes
 		}
-		out, info, err := p.cfg.rewrite()(l.Wasm, instrument.Limits{})
+		out, info, err := p.engine.rewrite(&p.cfg, l.Wasm)
 		if err != nil {
 			return nil, fmt.Errorf("engine: linked module %s: %w", l.Name, compileError(err))
 		}

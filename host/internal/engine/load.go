@@ -30,7 +30,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, cfg LoadConfig) (*Progra
 	if err != nil {
 		return nil, err
 	}
-	out, info, err := cfg.rewrite()(wasm, instrument.Limits{})
+	out, info, err := e.rewrite(&cfg, wasm)
 	if err != nil {
 		return nil, compileError(err)
 	}
@@ -55,14 +55,6 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, cfg LoadConfig) (*Progra
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
-}
-
-// rewrite is the instrumentation that the configuration asks for.
-func (c *LoadConfig) rewrite() func([]byte, instrument.Limits) ([]byte, *instrument.Info, error) {
-	if c.Fuel != 0 {
-		return instrument.Metered
-	}
-	return instrument.Module
 }
 
 func memoryPages(bytes int64) (uint32, error) {

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/odac-run/odachost/host/internal/instrument"
+	"github.com/odac-run/odachost/host/internal/summed"
 )
 
 func TestLinkErrors(t *testing.T) {
@@ -320,4 +323,44 @@ func TestHammer(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestKeptRewriting takes an instrumented module from the cache directory where it is whole, and makes it again where it is damaged.
+func TestKeptRewriting(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	module := func(n int) []byte {
+		var m wasmModule
+		m.fn("answer", m.typ(nil, []byte{I32}), 0, 0x41, n)
+		return m.bytes()
+	}
+	answers := func(cfg LoadConfig, want uint64) {
+		t.Helper()
+		p := load(t, newEngine(t, Config{CacheDir: dir}), module(42), cfg)
+		if n := call(t, newInstance(t, p), "answer"); n != want {
+			t.Errorf("answer = %d, want %d", n, want)
+		}
+	}
+	for kind, cfg := range map[string]LoadConfig{"instrumented": {}, "metered": {Fuel: 1000}} {
+		answers(cfg, 42)
+		files, err := filepath.Glob(filepath.Join(dir, kind, "*"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("kept %v, %v", files, err)
+		}
+		rewrite := instrument.Module
+		if cfg.Fuel != 0 {
+			rewrite = instrument.Metered
+		}
+		other, _, err := rewrite(module(43), instrument.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := summed.Write(files[0], other); err != nil {
+			t.Fatal(err)
+		}
+		answers(cfg, 43) // it is read, not made again
+		if err := os.Truncate(files[0], 40); err != nil {
+			t.Fatal(err)
+		}
+		answers(cfg, 42)
+	}
 }
