@@ -25,9 +25,21 @@
 //
 // # Messages
 //
-// Messages are MessagePack maps with short keys; unknown keys are ignored, missing ones are zero. Rows are arrays.
+// Messages are MessagePack maps with short keys; unknown keys are ignored, missing ones are zero. Rows of a request are arrays.
 // A [Value] keeps its SQL type. Nothing nests deeper than a fixed depth: conditions are a list in postfix order, sub-queries a list
 // in which they are named by number.
+//
+// # Rows
+//
+// The rows of an answer are one MessagePack bin, in which every value has its place. All numbers in it are little-endian:
+//
+//	rows  count u32, and so many rows
+//	row   size u32 of the whole row, values u32, a cell for each value, and what the cells refer to
+//	cell  number 8 bytes, more u32, kind u8 (see [Kind]), 3 bytes that are 0
+//
+// The number of an integer is its value, of a boolean 0 or 1, of a float its bits, of an instant its seconds since 1970 in UTC with the
+// nanoseconds in more; that of text, bytes, a decimal and JSON is where in the row the content begins, more how many bytes it has. A
+// null is all 0. [RowWriter] writes rows, [CutRow] and [RowValue] read them.
 //
 // # Stability
 //

@@ -1,7 +1,7 @@
 package abi
 
 //msgp:limit arrays:65536 maps:65536
-//msgp:ignore Value Values
+//msgp:ignore Value Values Rows
 //msgp:clearomitted
 
 // Verb is what a [Query] does. Grants name verbs by [Verb.String].
@@ -200,7 +200,7 @@ type Cond struct {
 // Result answers a query. The host writes it straight from the database's rows.
 type Result struct {
 	Columns  []string `msg:"c,omitempty"`
-	Rows     []Values `msg:"r,omitempty"`
+	Rows     Rows     `msg:"r,omitempty"`
 	Affected int64    `msg:"n,omitempty"` // rows that a write changed
 	LastID   Value    `msg:"id"`          // of the last row inserted: the generated key, null if there is none
 	Cached   bool     `msg:"h,omitempty"` // answered from the cache
@@ -249,7 +249,7 @@ type Cursor struct {
 // Page answers next. Done says that there are no more rows; the cursor is then closed.
 type Page struct {
 	Columns []string `msg:"c,omitempty"`
-	Rows    []Values `msg:"r,omitempty"`
+	Rows    Rows     `msg:"r,omitempty"`
 	Done    bool     `msg:"d,omitempty"`
 }
 

@@ -1969,10 +1969,6 @@ func (z *Page) MarshalMsg(b []byte) (o []byte, err error) {
 		zb0001Len--
 		zb0001Mask |= 0x1
 	}
-	if z.Rows == nil {
-		zb0001Len--
-		zb0001Mask |= 0x2
-	}
 	if z.Done == false {
 		zb0001Len--
 		zb0001Mask |= 0x4
@@ -1990,17 +1986,12 @@ func (z *Page) MarshalMsg(b []byte) (o []byte, err error) {
 				o = msgp.AppendString(o, z.Columns[za0001])
 			}
 		}
-		if (zb0001Mask & 0x2) == 0 { // if not omitted
-			// string "r"
-			o = append(o, 0xa1, 0x72)
-			o = msgp.AppendArrayHeader(o, uint32(len(z.Rows)))
-			for za0002 := range z.Rows {
-				o, err = z.Rows[za0002].MarshalMsg(o)
-				if err != nil {
-					err = msgp.WrapError(err, "Rows", za0002)
-					return
-				}
-			}
+		// string "r"
+		o = append(o, 0xa1, 0x72)
+		o, err = z.Rows.MarshalMsg(o)
+		if err != nil {
+			err = msgp.WrapError(err, "Rows")
+			return
 		}
 		if (zb0001Mask & 0x4) == 0 { // if not omitted
 			// string "d"
@@ -2060,27 +2051,10 @@ func (z *Page) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			}
 			zb0001Mask |= 0x1
 		case "r":
-			var zb0003 uint32
-			zb0003, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			bts, err = z.Rows.UnmarshalMsg(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Rows")
 				return
-			}
-			if zb0003 > z9eee6f6blimitArrays {
-				err = msgp.ErrLimitExceeded
-				return
-			}
-			if cap(z.Rows) >= int(zb0003) {
-				z.Rows = (z.Rows)[:zb0003]
-			} else {
-				z.Rows = make([]Values, zb0003)
-			}
-			for za0002 := range z.Rows {
-				bts, err = z.Rows[za0002].UnmarshalMsg(bts)
-				if err != nil {
-					err = msgp.WrapError(err, "Rows", za0002)
-					return
-				}
 			}
 			zb0001Mask |= 0x2
 		case "d":
@@ -2104,7 +2078,7 @@ func (z *Page) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			z.Columns = nil
 		}
 		if (zb0001Mask & 0x2) == 0 {
-			z.Rows = nil
+			z.Rows = Rows{}
 		}
 		if (zb0001Mask & 0x4) == 0 {
 			z.Done = false
@@ -2120,11 +2094,7 @@ func (z *Page) Msgsize() (s int) {
 	for za0001 := range z.Columns {
 		s += msgp.StringPrefixSize + len(z.Columns[za0001])
 	}
-	s += 2 + msgp.ArrayHeaderSize
-	for za0002 := range z.Rows {
-		s += z.Rows[za0002].Msgsize()
-	}
-	s += 2 + msgp.BoolSize
+	s += 2 + z.Rows.Msgsize() + 2 + msgp.BoolSize
 	return
 }
 
@@ -3352,10 +3322,6 @@ func (z *Result) MarshalMsg(b []byte) (o []byte, err error) {
 		zb0001Len--
 		zb0001Mask |= 0x1
 	}
-	if z.Rows == nil {
-		zb0001Len--
-		zb0001Mask |= 0x2
-	}
 	if z.Affected == 0 {
 		zb0001Len--
 		zb0001Mask |= 0x4
@@ -3377,17 +3343,12 @@ func (z *Result) MarshalMsg(b []byte) (o []byte, err error) {
 				o = msgp.AppendString(o, z.Columns[za0001])
 			}
 		}
-		if (zb0001Mask & 0x2) == 0 { // if not omitted
-			// string "r"
-			o = append(o, 0xa1, 0x72)
-			o = msgp.AppendArrayHeader(o, uint32(len(z.Rows)))
-			for za0002 := range z.Rows {
-				o, err = z.Rows[za0002].MarshalMsg(o)
-				if err != nil {
-					err = msgp.WrapError(err, "Rows", za0002)
-					return
-				}
-			}
+		// string "r"
+		o = append(o, 0xa1, 0x72)
+		o, err = z.Rows.MarshalMsg(o)
+		if err != nil {
+			err = msgp.WrapError(err, "Rows")
+			return
 		}
 		if (zb0001Mask & 0x4) == 0 { // if not omitted
 			// string "n"
@@ -3459,27 +3420,10 @@ func (z *Result) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			}
 			zb0001Mask |= 0x1
 		case "r":
-			var zb0003 uint32
-			zb0003, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			bts, err = z.Rows.UnmarshalMsg(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Rows")
 				return
-			}
-			if zb0003 > z9eee6f6blimitArrays {
-				err = msgp.ErrLimitExceeded
-				return
-			}
-			if cap(z.Rows) >= int(zb0003) {
-				z.Rows = (z.Rows)[:zb0003]
-			} else {
-				z.Rows = make([]Values, zb0003)
-			}
-			for za0002 := range z.Rows {
-				bts, err = z.Rows[za0002].UnmarshalMsg(bts)
-				if err != nil {
-					err = msgp.WrapError(err, "Rows", za0002)
-					return
-				}
 			}
 			zb0001Mask |= 0x2
 		case "n":
@@ -3516,7 +3460,7 @@ func (z *Result) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			z.Columns = nil
 		}
 		if (zb0001Mask & 0x2) == 0 {
-			z.Rows = nil
+			z.Rows = Rows{}
 		}
 		if (zb0001Mask & 0x4) == 0 {
 			z.Affected = 0
@@ -3535,11 +3479,7 @@ func (z *Result) Msgsize() (s int) {
 	for za0001 := range z.Columns {
 		s += msgp.StringPrefixSize + len(z.Columns[za0001])
 	}
-	s += 2 + msgp.ArrayHeaderSize
-	for za0002 := range z.Rows {
-		s += z.Rows[za0002].Msgsize()
-	}
-	s += 2 + msgp.Int64Size + 3 + z.LastID.Msgsize() + 2 + msgp.BoolSize
+	s += 2 + z.Rows.Msgsize() + 2 + msgp.Int64Size + 3 + z.LastID.Msgsize() + 2 + msgp.BoolSize
 	return
 }
 

@@ -247,13 +247,21 @@ func (v Value) AppendMsg(b []byte) []byte {
 // MarshalMsg appends the encoded value to b. It never fails.
 func (v Value) MarshalMsg(b []byte) ([]byte, error) { return v.AppendMsg(b), nil }
 
+var errRows = errors.New("abi: bytes follow the last row")
+
 var errValue = errors.New("abi: not a value: want nil, bool, int, float, str, bin, or ext 1, 2 or -1")
 
 // UnmarshalMsg reads one value from b and returns what follows it.
 func (v *Value) UnmarshalMsg(b []byte) ([]byte, error) {
 	rest, err := v.UnmarshalView(b)
-	v.text = strings.Clone(v.text)
+	*v = v.Clone()
 	return rest, err
+}
+
+// Clone is the value with a copy of what it views.
+func (v Value) Clone() Value {
+	v.text = strings.Clone(v.text)
+	return v
 }
 
 // UnmarshalView is UnmarshalMsg without a copy: text, bytes, decimal and JSON are views of b, which must never change again.

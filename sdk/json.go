@@ -28,7 +28,7 @@ func (r Row) appendJSON(out []byte) (_ []byte, err error) {
 		if out, err = appendText(out, column); err != nil {
 			return out, err
 		}
-		if out, err = appendValue(append(out, ':'), r.at(i)); err != nil {
+		if out, err = appendValue(append(out, ':'), r.nth(i)); err != nil {
 			return out, err
 		}
 	}

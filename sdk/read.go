@@ -40,7 +40,7 @@ func (q Query) Pluck(column string) ([]Value, error) {
 	list := make([]Value, len(r.Rows))
 	for i, row := range r.Rows {
 		if row.n > 0 {
-			list[i] = row.at(0)
+			list[i] = row.nth(0)
 		}
 	}
 	return list, nil
@@ -74,7 +74,7 @@ func (q Query) aggregate(c Column) (Value, error) {
 	if err != nil || len(r.Rows) == 0 || r.Rows[0].n == 0 {
 		return Value{}, err
 	}
-	return r.Rows[0].at(0), nil
+	return r.Rows[0].nth(0), nil
 }
 
 func (q Query) selectRows() (Result, error) {

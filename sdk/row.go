@@ -1,12 +1,10 @@
 package odac
 
 import (
-	"encoding/binary"
 	"strconv"
 	"time"
 
 	"github.com/odac-run/odachost/abi"
-	"github.com/odac-run/odachost/abi/msgpack"
 )
 
 // Value is one SQL value with its exact type: see [abi.Value].
@@ -19,8 +17,8 @@ type Rows []Row
 // zero value of the type asked for. Where that matters, ask [Row.Get] for the value with its type, or scan into a
 // struct, which is strict.
 type Row struct {
-	t       *table
-	from, n uint32 // its values in the table: the first, and how many
+	t     *table
+	at, n uint32 // where in the table's rows it begins, and how many values it has
 }
 
 // Columns are the names of the columns, in order.
@@ -33,106 +31,62 @@ func (r Row) Columns() []string {
 
 // Get is a column's value, and whether there is such a column.
 func (r Row) Get(column string) (Value, bool) {
-	b := r.raw(column)
-	if b == nil {
-		return Value{}, false
-	}
-	return valueAt(b), true
-}
-
-func (r Row) value(column string) Value {
-	v, _ := r.Get(column)
-	return v
+	cell := r.find(column)
+	return r.value(cell), cell >= 0
 }
 
 // IsNull says whether a column is null or missing.
-func (r Row) IsNull(column string) bool { return r.value(column).IsNull() }
+func (r Row) IsNull(column string) bool { return r.value(r.find(column)).IsNull() }
 
 // String is a column as text: any value but null has one.
 func (r Row) String(column string) string {
-	at := r.find(column)
-	if at < 0 {
+	cell := r.find(column)
+	if cell < 0 {
 		return ""
 	}
-	b := r.t.msg
-	if c := b[at]; c&0xe0 == 0xa0 || c >= 0xd9 && c <= 0xdb { // read here, as what is usual is in the others
-		_, from, n := long(b, at)
-		return viewString(b[from : from+n])
-	}
-	v := valueAt(b[at:])
-	switch v.Kind() {
+	switch r.t.kind(cell) {
 	case abi.KindNull:
 		return ""
-	case abi.KindBytes:
-		return v.AsText()
+	case abi.KindText, abi.KindBytes, abi.KindDecimal, abi.KindJSON:
+		return r.content(cell)
 	}
-	return v.String()
+	return r.value(cell).String()
 }
 
 // Int is a column as an integer: an integer, a boolean, a number without a fraction, or digits.
 func (r Row) Int(column string) int64 {
-	b := r.raw(column)
-	if len(b) == 0 {
+	cell := r.find(column)
+	if cell < 0 {
 		return 0
 	}
-	if i, ok := integer(b); ok {
-		return i
+	if r.t.kind(cell) == abi.KindInt {
+		return int64(load64(r.t.rows, cell))
 	}
-	i, _ := intOf(valueAt(b))
+	i, _ := intOf(r.value(cell))
 	return i
 }
 
 // Float is a column as a number: a float, an integer, or digits.
 func (r Row) Float(column string) float64 {
-	b := r.raw(column)
-	if f, _, err := msgpack.ReadFloat64Bytes(b); err == nil {
-		return f
-	}
-	f, _ := floatOf(valueAt(b))
+	f, _ := floatOf(r.value(r.find(column)))
 	return f
 }
 
 // Bool is a column as a boolean: a boolean, or an integer other than 0.
 func (r Row) Bool(column string) bool {
-	raw := r.raw(column)
-	if len(raw) > 0 && raw[0]|1 == 0xc3 {
-		return raw[0] == 0xc3
-	}
-	b, _ := boolOf(valueAt(raw))
+	b, _ := boolOf(r.value(r.find(column)))
 	return b
 }
 
 // Time is a column as an instant in UTC: an instant, or text as RFC 3339 and SQL write it.
 func (r Row) Time(column string) time.Time {
-	at := r.find(column)
-	if at < 0 {
-		return time.Time{}
-	}
-	b := r.t.msg
-	if c := b[at]; c == 0xc7 || c == 0xd6 || c == 0xd7 {
-		if ext, from, n := long(b, at); ext == abi.ExtTime {
-			return instant(b[from : from+n])
-		}
-	}
-	t, _ := timeOf(valueAt(b[at:]))
+	t, _ := timeOf(r.value(r.find(column)))
 	return t
-}
-
-// instant reads the three forms of the MessagePack timestamp, of 4, 8 and 12 bytes.
-func instant(b []byte) time.Time {
-	switch len(b) {
-	case 4:
-		return time.Unix(int64(binary.BigEndian.Uint32(b)), 0).UTC()
-	case 8:
-		u := binary.BigEndian.Uint64(b)
-		return time.Unix(int64(u&(1<<34-1)), int64(u>>34)).UTC()
-	}
-	return time.Unix(int64(binary.BigEndian.Uint64(b[4:])), int64(binary.BigEndian.Uint32(b))).UTC()
 }
 
 // Bytes is a column as bytes, of bytes and text; the caller may change them.
 func (r Row) Bytes(column string) []byte {
-	if v := r.value(column); v.AsText() != "" {
+	if v := r.value(r.find(column)); v.AsText() != "" {
 		return []byte(v.AsText())
 	}
 	return nil
@@ -140,10 +94,7 @@ func (r Row) Bytes(column string) []byte {
 
 // Decimal is a number's digits as the database prints them, exact: "12.50".
 func (r Row) Decimal(column string) string {
-	if text, ok := r.ext(column, abi.ExtDecimal); ok {
-		return text
-	}
-	switch v := r.value(column); v.Kind() {
+	switch v := r.value(r.find(column)); v.Kind() {
 	case abi.KindDecimal, abi.KindInt, abi.KindFloat:
 		return v.String()
 	}
@@ -151,29 +102,7 @@ func (r Row) Decimal(column string) string {
 }
 
 // JSON is a column's JSON document as text.
-func (r Row) JSON(column string) string {
-	if text, ok := r.ext(column, abi.ExtJSON); ok {
-		return text
-	}
-	return r.value(column).AsText()
-}
-
-// ext is the text of an extension of that type.
-func (r Row) ext(column string, typ int8) (string, bool) {
-	at := r.find(column)
-	if at < 0 {
-		return "", false
-	}
-	b := r.t.msg
-	if c := b[at]; c < 0xc7 || c > 0xd8 {
-		return "", false
-	}
-	ext, from, n := long(b, at)
-	if ext != typ {
-		return "", false
-	}
-	return viewString(b[from : from+n]), true
-}
+func (r Row) JSON(column string) string { return r.value(r.find(column)).AsText() }
 
 func intOf(v Value) (int64, bool) {
 	switch v.Kind() {

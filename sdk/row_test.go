@@ -2,10 +2,13 @@ package odac
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/odac-run/odachost/abi"
 )
@@ -21,11 +24,12 @@ func sample() Row {
 // tableOf has one row of these values.
 func tableOf(columns []string, values ...Value) Row {
 	t := table{columns: columns}
-	for _, v := range values {
-		t.at = append(t.at, uint32(len(t.msg)))
-		t.msg = v.AppendMsg(t.msg)
+	b, _ := abi.Rows{values}.MarshalMsg(nil) // never fails
+	rows, _, err := t.read(b)
+	if err != nil {
+		panic(err)
 	}
-	return Row{t: &t, n: uint32(len(values))}
+	return rows[0]
 }
 
 func TestRowGetters(t *testing.T) {
@@ -129,12 +133,36 @@ func FuzzResult(f *testing.F) {
 			return
 		}
 		for _, row := range got.Rows {
-			_ = row.String("a")
+			for _, name := range []string{"a", "b", "a"} {
+				_, _, _, _, _ = row.String(name), row.Int(name), row.Float(name), row.Bool(name), row.Time(name)
+				_, _, _, _ = row.Bytes(name), row.Decimal(name), row.JSON(name), row.IsNull(name)
+			}
 			if _, err := row.MarshalJSON(); err != nil && !strings.Contains(err.Error(), "json") {
 				t.Errorf("%v", err)
 			}
 		}
+		if len(got.Rows) > 0 {
+			scanAny[struct {
+				A int64
+				B string
+			}](got.Rows)
+			scanAny[struct {
+				A float64
+				B time.Time
+			}](got.Rows)
+			scanAny[struct {
+				B bool
+				A []byte
+			}](got.Rows)
+		}
 	})
+}
+
+// scanAny scans what may not fit, and looks at every byte of what was scanned.
+func scanAny[T any](rows Rows) {
+	list := make([]T, len(rows))
+	_ = scanRows(rows, reflect.TypeFor[T](), unsafe.Pointer(unsafe.SliceData(list))) // that it does not fit is well
+	_ = fmt.Sprint(list)
 }
 
 // TestResultAsABI: what we read is what package abi reads.
@@ -150,8 +178,8 @@ func TestResultAsABI(t *testing.T) {
 	}
 	for i, row := range want.Rows {
 		for j, v := range row {
-			if got.Rows[i].at(j) != v {
-				t.Errorf("row %d column %d is %v, want %v", i, j, got.Rows[i].at(j), v)
+			if got.Rows[i].nth(j) != v {
+				t.Errorf("row %d column %d is %v, want %v", i, j, got.Rows[i].nth(j), v)
 			}
 		}
 	}

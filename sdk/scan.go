@@ -1,7 +1,6 @@
 package odac
 
 import (
-	"encoding/binary"
 	"math"
 	"reflect"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"unsafe"
 
 	"github.com/odac-run/odachost/abi"
-	"github.com/odac-run/odachost/abi/msgpack"
 )
 
 // Scan reads into *[]T all rows, or into *T the first row ([NotFound] if there is none), T a struct whose fields name their
@@ -51,20 +49,8 @@ func (q Query) Scan(dst any) error {
 type target struct {
 	column, field int
 	offset        uintptr
-	usual         usual
+	fill          func(rows Rows, cell int, to unsafe.Pointer, size uintptr) int
 }
-
-// usual are the types of fields that most values go to without reflection, which takes a guest ten times as long.
-type usual uint8
-
-const (
-	rare usual = iota
-	usualInt
-	usualString
-	usualFloat
-	usualBool
-	usualTime
-)
 
 // targets finds the fields of the columns.
 func targets(t reflect.Type, columns []string) (list []target) {
@@ -74,42 +60,44 @@ func targets(t reflect.Type, columns []string) (list []target) {
 		if column < 0 || columnOf(f) == "" {
 			continue
 		}
-		to := target{column: column, field: i, offset: f.Offset}
+		to := target{column: column, field: i, offset: f.Offset, fill: fillNone}
 		switch {
 		case f.Type == reflect.TypeFor[time.Time]():
-			to.usual = usualTime
+			if plainTime {
+				to.fill = fillTimes
+			}
 		case f.Type.Kind() == reflect.Int64:
-			to.usual = usualInt
+			to.fill = fillInts
 		case f.Type.Kind() == reflect.String:
-			to.usual = usualString
+			to.fill = fillStrings
 		case f.Type.Kind() == reflect.Float64:
-			to.usual = usualFloat
+			to.fill = fillFloats
 		case f.Type.Kind() == reflect.Bool:
-			to.usual = usualBool
+			to.fill = fillBools
 		}
 		list = append(list, to)
 	}
 	return list
 }
 
-// scanRows fills structs that lie one after the other in memory.
+// scanRows fills structs that lie one after the other in memory, field by field: the values of one column are mostly of one kind, so that a
+// tight loop does them; reflection, which takes a guest ten times as long, does the others.
 func scanRows(rows Rows, t reflect.Type, first unsafe.Pointer) error {
 	fields := targets(t, rows[0].Columns())
-	for i := range rows {
-		dst := unsafe.Add(first, uintptr(i)*t.Size())
-		r := &rows[i]
-		at := r.t.at[r.from : r.from+r.n]
-		for j := range fields {
-			f := &fields[j]
-			if f.column >= len(at) {
+	size := t.Size()
+	for j := range fields {
+		f := &fields[j]
+		for i := 0; i < len(rows); i++ {
+			dst := unsafe.Add(first, uintptr(i)*size)
+			if i += f.fill(rows[i:], f.column, unsafe.Add(dst, f.offset), size); i == len(rows) {
+				break
+			}
+			r := rows[i]
+			if f.column >= int(r.n) {
 				continue
 			}
-			b := r.t.msg[at[f.column]:]
-			if f.usual != rare && f.set(unsafe.Add(dst, f.offset), b) {
-				continue
-			}
-			v := valueAt(b)
-			if !setField(reflect.NewAt(t, dst).Elem().Field(f.field), v) {
+			v := r.nth(f.column)
+			if !setField(reflect.NewAt(t, unsafe.Add(first, uintptr(i)*size)).Elem().Field(f.field), v) {
 				field := t.Field(f.field)
 				return newError(Invalid, "odac: column "+r.t.columns[f.column]+" is "+v.Kind().String()+" and does not fit field "+field.Name+" "+field.Type.String())
 			}
@@ -118,72 +106,101 @@ func scanRows(rows Rows, t reflect.Type, first unsafe.Pointer) error {
 	return nil
 }
 
-// set is setField for the usual: the value at the head of b is of the field's own kind. False is everything else.
-func (f *target) set(p unsafe.Pointer, b []byte) bool {
-	c := b[0]
-	switch f.usual {
-	case usualInt:
-		if c < 0x80 {
-			*(*int64)(p) = int64(c)
-			return true
+// The functions that fill set the fields of rows, size bytes apart, from the column's values until one is of another kind, and say how many
+// they set. They call nothing, because a call takes a guest as long as to set a field.
+
+func fillNone(Rows, int, unsafe.Pointer, uintptr) int { return 0 }
+
+func fillInts(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
+	t := rows[0].t
+	for i := range rows {
+		cell := rows[i].cell(column)
+		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindInt {
+			return i
 		}
-		i, ok := integer(b)
-		*(*int64)(p) = i
-		return ok
-	case usualFloat:
-		if c == 0xcb && len(b) >= 9 {
-			*(*float64)(p) = math.Float64frombits(binary.BigEndian.Uint64(b[1:]))
-			return true
-		}
-	case usualBool:
-		if c|1 == 0xc3 {
-			*(*bool)(p) = c == 0xc3
-			return true
-		}
-	case usualString:
-		if c&0xe0 == 0xa0 {
-			*(*string)(p) = viewString(b[1 : 1+c&0x1f])
-			return true
-		}
-		if ext, from, n := short(b); ext == abi.ExtDecimal || ext == abi.ExtJSON || c >= 0xd9 && c <= 0xdb {
-			*(*string)(p) = viewString(b[from : from+n])
-			return true
-		}
-	case usualTime:
-		if ext, from, n := short(b); ext == abi.ExtTime {
-			*(*time.Time)(p) = instant(b[from : from+n])
-			return true
-		}
+		*(*int64)(to) = int64(load64(t.rows, cell))
+		to = unsafe.Add(to, size)
 	}
-	return false
+	return len(rows)
 }
 
-// integer reads an integer.
-func integer(b []byte) (int64, bool) {
-	switch c := b[0]; {
-	case c < 0x80 || c >= 0xe0:
-		return int64(int8(c)), true
-	case (c == 0xd3 || c == 0xcf && len(b) > 1 && b[1] < 0x80) && len(b) >= 9:
-		return int64(binary.BigEndian.Uint64(b[1:])), true
-	case (c == 0xd2 || c == 0xce) && len(b) >= 5:
-		n := binary.BigEndian.Uint32(b[1:])
-		if c == 0xd2 {
-			return int64(int32(n)), true
+func fillFloats(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
+	t := rows[0].t
+	for i := range rows {
+		cell := rows[i].cell(column)
+		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindFloat {
+			return i
 		}
-		return int64(n), true
+		*(*float64)(to) = math.Float64frombits(load64(t.rows, cell))
+		to = unsafe.Add(to, size)
 	}
-	i, _, err := msgpack.ReadInt64Bytes(b)
-	return i, err == nil
+	return len(rows)
 }
 
-// short is long at the head of b, without a call for what has at most 255 bytes.
-func short(b []byte) (ext int8, from, n int) {
-	if c := b[0]; c == 0xd9 && len(b) >= 2 {
-		return 0, 2, int(b[1])
-	} else if c == 0xc7 && len(b) >= 3 && (int8(b[2]) > 0 || b[1] == 12) {
-		return int8(b[2]), 3, int(b[1])
+func fillBools(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
+	t := rows[0].t
+	for i := range rows {
+		cell := rows[i].cell(column)
+		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindBool {
+			return i
+		}
+		*(*bool)(to) = t.rows[cell] == 1
+		to = unsafe.Add(to, size)
 	}
-	return long(b, 0)
+	return len(rows)
+}
+
+func fillStrings(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
+	t := rows[0].t
+	for i := range rows {
+		cell := rows[i].cell(column)
+		if uint32(column) >= rows[i].n {
+			return i
+		}
+		if kind := t.kind(cell); kind != abi.KindText && kind != abi.KindDecimal && kind != abi.KindJSON {
+			return i
+		}
+		from, n := uint64(rows[i].at)+load64(t.rows, cell), uint64(load32(t.rows, cell+8))
+		if from > uint64(len(t.rows)) || n > uint64(len(t.rows))-from {
+			return i
+		}
+		*(*string)(to) = unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(t.rows)), from)), n)
+		to = unsafe.Add(to, size)
+	}
+	return len(rows)
+}
+
+// instant is a [time.Time] as package time keeps one in UTC without a monotonic clock, if plainTime.
+type instant struct {
+	nsec uint64
+	sec  int64 // since the year 1
+	loc  unsafe.Pointer
+}
+
+// year1 is the seconds from the year 1 to 1970.
+const year1 = 62135596800
+
+// plainTime says that package time keeps times as we think.
+var plainTime = func() bool {
+	t := time.Unix(1234567890, 987654321).UTC()
+	return unsafe.Sizeof(t) == unsafe.Sizeof(instant{}) && *(*instant)(unsafe.Pointer(&t)) == instant{nsec: 987654321, sec: 1234567890 + year1}
+}()
+
+func fillTimes(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
+	t := rows[0].t
+	for i := range rows {
+		cell := rows[i].cell(column)
+		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindTime {
+			return i
+		}
+		nsec := load32(t.rows, cell+8)
+		if nsec >= 1e9 {
+			return i
+		}
+		*(*instant)(to) = instant{nsec: uint64(nsec), sec: int64(load64(t.rows, cell)) + year1}
+		to = unsafe.Add(to, size)
+	}
+	return len(rows)
 }
 
 func columnOf(f reflect.StructField) string {

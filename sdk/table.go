@@ -8,12 +8,10 @@ import (
 	"github.com/odac-run/odachost/sdk/internal/slab"
 )
 
-// table is the rows of a result as they came. Where each value begins is found when they arrive, what it is when it is asked for: to make
-// all of them values took half of the time of a read of a thousand rows, and ten times the memory.
+// table is the rows of a result as they came: see "Rows" in package abi. What a value is, is found when it is asked for.
 type table struct {
 	columns []string
-	msg     []byte
-	at      []uint32 // where in msg each value begins, row by row
+	rows    []byte
 
 	// In a guest: the text by which each column was asked for, and which was asked for last. It is the same text row after row,
 	// so that its address says which column it is; a comparison would be a call, which takes a guest 20 ns.
@@ -21,109 +19,39 @@ type table struct {
 	last  int
 }
 
-var (
-	tableSlab slab.Slab[table]
-	placeSlab slab.Slab[uint32]
-)
+var tableSlab slab.Slab[table]
 
-// read reads the rows at the head of b, and gives what follows them.
+// read reads the rows at the head of b, and gives what follows them. Of each row it makes sure that it has the cells it claims.
 func (t *table) read(b []byte) (Rows, []byte, error) {
-	n, b, err := msgpack.ReadArrayHeaderBytes(b)
-	if err != nil || n == 0 {
+	data, rest, err := msgpack.ReadBytesZC(b)
+	if err != nil {
 		return nil, b, err
 	}
-	rows := Rows(rowSlab.Take(int(n)))
-	t.msg = b
-	var at []uint32
-	pos, used := 0, 0
+	if len(data) < 8 {
+		return nil, rest, nil // of no rows
+	}
+	n := int(load32(data, 0))
+	if n > len(data)/abi.RowHeadBytes {
+		return nil, b, msgpack.ErrShortBytes
+	}
+	rows := Rows(rowSlab.Take(n))
+	t.rows = data
+	at := 4
 	for i := range rows {
-		var width int
-		if pos < len(b) && b[pos]&0xf0 == 0x90 { // the usual header
-			width, pos = int(b[pos]&0x0f), pos+1
-		} else {
-			n, rest, err := msgpack.ReadArrayHeaderBytes(b[pos:])
-			if err != nil {
-				return nil, b, err
-			}
-			width, pos = int(n), len(b)-len(rest)
+		if at+abi.RowHeadBytes > len(data) {
+			return nil, b, msgpack.ErrShortBytes
 		}
-		if used+width > len(at) { // the first row, or a result whose rows differ
-			more := placeSlab.Take(used + max(width, min(width*(len(rows)-i), len(b)-pos)))
-			copy(more, at[:used])
-			at = more
+		size, cells := int(load32(data, at)), int(load32(data, at+4))
+		if size < abi.RowHeadBytes+cells*abi.CellBytes || at+size > len(data) {
+			return nil, b, msgpack.ErrShortBytes
 		}
-		rows[i] = Row{t, uint32(used), uint32(width)}
-		for j := used; j < used+width; j++ {
-			at[j] = uint32(pos)
-			if pos >= len(b) {
-				return nil, b, msgpack.ErrShortBytes
-			}
-			switch c := b[pos]; {
-			case c < 0x80:
-				pos++
-			case c >= 0xa0 && sizes[c-0xa0] > 0:
-				pos += int(sizes[c-0xa0])
-			case c == 0xc7 && pos+1 < len(b): // a decimal, a time: a call for each would take as long as all else
-				pos += 3 + int(b[pos+1])
-			default:
-				_, from, n := long(b, pos)
-				pos = from + n
-			}
-			if pos > len(b) {
-				return nil, b, msgpack.ErrShortBytes
-			}
-		}
-		used += width
+		rows[i] = Row{t, uint32(at), uint32(cells)}
+		at += size
 	}
-	t.at = at
-	return rows, b[pos:], nil
+	return rows, rest, nil
 }
 
-// sizes are the bytes of values by their first byte, from 0xa0: 0 where there is more to see, or none such.
-var sizes = [0x60]uint8{
-	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
-	1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-}
-
-// long is where the content of text, of bytes or of an extension of v1 begins, and how long it is. What is none of these begins beyond the
-// end of b.
-func long(b []byte, i int) (ext int8, from, n int) {
-	c, head, size := b[i], 1, 0
-	switch {
-	case c >= 0xd4 && c <= 0xd8:
-		head, n = 2, 1<<(c-0xd4)
-	case c >= 0xc4 && c <= 0xc6:
-		size = 1 << (c - 0xc4)
-	case c >= 0xd9 && c <= 0xdb:
-		size = 1 << (c - 0xd9)
-	case c >= 0xc7 && c <= 0xc9:
-		head, size = 2, 1<<(c-0xc7)
-	case c&0xe0 == 0xa0:
-		return 0, i + 1, int(c & 0x1f)
-	default:
-		return 0, len(b) + 1, 0
-	}
-	from = i + head + size
-	if from > len(b) {
-		return 0, len(b) + 1, 0
-	}
-	for _, digit := range b[i+1 : i+1+size] {
-		n = n<<8 | int(digit)
-	}
-	if head == 1 {
-		return 0, from, n
-	}
-	switch ext = int8(b[from-1]); {
-	case ext == abi.ExtDecimal, ext == abi.ExtJSON:
-	case ext == abi.ExtTime && (n == 4 || n == 8 || n == 12):
-	default:
-		return 0, len(b) + 1, 0
-	}
-	return ext, from, n
-}
-
-// find is where a column's value begins in the message, -1 if there is no such column. Columns are mostly asked for in their order, row by row.
+// find is where in the table's rows a column's cell is, -1 if there is no such column. Columns are mostly asked for in their order, row by row.
 func (r Row) find(column string) int {
 	t := r.t
 	if t == nil {
@@ -139,7 +67,7 @@ func (r Row) find(column string) int {
 		}
 		if same(t.asked[i], column) && uint32(i) < r.n {
 			t.last = i
-			return int(t.at[int(r.from)+i])
+			return r.cell(i)
 		}
 	}
 	for i := range t.columns {
@@ -150,31 +78,42 @@ func (r Row) find(column string) int {
 				}
 				t.asked[i], t.last = column, i
 			}
-			return int(t.at[int(r.from)+i])
+			return r.cell(i)
 		}
 	}
 	return -1
 }
+
+// cell is where the i-th value's cell is.
+func (r Row) cell(i int) int { return int(r.at) + abi.RowHeadBytes + i*abi.CellBytes }
 
 // same says whether two texts are one.
 func same(a, b string) bool {
 	return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b)
 }
 
-// raw is a column's value as it came and what follows it, nil if there is no such column.
-func (r Row) raw(column string) []byte {
-	if at := r.find(column); at >= 0 {
-		return r.t.msg[at:]
+// kind is that of the value of a cell.
+func (t *table) kind(cell int) abi.Kind { return abi.Kind(t.rows[cell+abi.CellKindByte]) }
+
+// content is what the cell of a text, of bytes, a decimal or a JSON document refers to.
+func (r Row) content(cell int) string {
+	row := r.t.rows[r.at:]
+	from, n := load64(r.t.rows, cell), uint64(load32(r.t.rows, cell+8))
+	if size := uint64(len(row)); from > size || n > size-from {
+		return ""
 	}
-	return nil
+	return viewString(row[from : from+n])
 }
 
-// at is the i-th value.
-func (r Row) at(i int) Value { return valueAt(r.t.msg[r.t.at[int(r.from)+i]:]) }
-
-func valueAt(b []byte) (v Value) {
-	if _, err := v.UnmarshalView(b); err != nil {
+// value is a cell's value; null if there is none.
+func (r Row) value(cell int) Value {
+	if cell < 0 {
 		return Value{}
 	}
+	row := r.t.rows[r.at:]
+	v, _ := abi.RowValue(row, (cell-int(r.at)-abi.RowHeadBytes)/abi.CellBytes)
 	return v
 }
+
+// nth is the i-th value.
+func (r Row) nth(i int) Value { return r.value(r.cell(i)) }

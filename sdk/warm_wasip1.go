@@ -40,7 +40,6 @@ func warm() {
 	stringSlab.One()
 	rowSlab.One()
 	tableSlab.One()
-	placeSlab.One()
 }
 
 // stretch grows the stack of a new goroutine in one step to what a handler needs. Each event has a goroutine of its own,

@@ -196,7 +196,7 @@ func (c *mysqlConn) run(ctx context.Context, st *statement, q *abi.Query, b Budg
 		err := r.do()
 		over()
 		if err == nil {
-			return r.out, nil
+			return r.Out, nil
 		}
 		lost := mysqlLost(err)
 		if c.tx {
@@ -261,7 +261,7 @@ func (r *mysqlRun) do() (err error) {
 		if err := r.query(r.stmt, l.values); err != nil {
 			return err
 		}
-		r.close()
+		r.Close()
 		return nil
 	}
 	r.openWrite()
@@ -269,7 +269,7 @@ func (r *mysqlRun) do() (err error) {
 		err = r.exec(r.stmt, l.values)
 	} else {
 		err = r.whole(func() error { return r.query(r.stmt, l.values) })
-		r.affected = r.rows
+		r.affected = r.Rows
 	}
 	if err != nil {
 		return err
@@ -369,11 +369,11 @@ func (r *mysqlRun) insert(st *mysqlStatement, values []driver.Value, keys []abi.
 	}
 	made := int64(0)
 	if len(r.st.out) > 0 {
-		before := r.rows
+		before := r.Rows
 		if err := r.query(st, values); err != nil {
 			return err
 		}
-		r.affected += r.rows - before
+		r.affected += r.Rows - before
 		if r.st.key != nil && !r.st.known() {
 			var id string
 			if err := l.text("SELECT last_insert_id()", &id); err != nil {
@@ -479,15 +479,12 @@ func (r *mysqlRun) line(values []driver.Value) error {
 	if err := r.row(); err != nil {
 		return err
 	}
-	out := r.out
 	for i, v := range values {
-		var ok bool
-		if out, ok = appendMySQL(out, v, r.st.out[i].Type); !ok {
+		if !r.value(v, r.st.out[i].Type) {
 			return invalidf("the sum of %s is over 64 bits", r.st.out[i].Name)
 		}
 	}
-	r.out = out
-	return r.fits()
+	return r.end()
 }
 
 // mysqlLost says whether err is the end of a connection rather than the server's answer.

@@ -137,13 +137,13 @@ func (r *mysqlRun) text() error {
 		if err := r.query(r.stmt, l.values); err != nil {
 			return err
 		}
-		r.close()
+		r.Close()
 		return nil
 	case r.st.raw.says("returning"):
 		if err := r.whole(func() error { return r.query(r.stmt, l.values) }); err != nil {
 			return err
 		}
-		r.affected = r.rows
+		r.affected = r.Rows
 	default:
 		r.openWrite()
 		result, err := r.stmt.Exec(l.values)

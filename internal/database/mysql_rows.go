@@ -93,14 +93,14 @@ func (r *mysqlRun) fetch(ctx context.Context, p *paged, result driver.Rows, dest
 			return false, r.conn.engine.fail(ctx, result.Close(), p.st.table.Name, false)
 		}
 		if err == nil {
-			r.out, r.rows = r.out[:0], 0
+			r.Out, r.Rows = r.Out[:0], 0
 			err = r.line(dest)
 		}
 		if err != nil {
 			r.conn.tx = r.conn.tx && !mysqlLost(err)
 			return false, r.conn.engine.fail(ctx, err, p.st.table.Name, false)
 		}
-		p.add(r.out)
+		p.add(r.Out)
 	}
 	return true, nil
 }

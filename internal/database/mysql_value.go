@@ -8,8 +8,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/tinylib/msgp/msgp"
-
 	"github.com/odac-run/odachost/abi"
 )
 
@@ -56,56 +54,65 @@ func mysqlValue(p *param, v abi.Value) (driver.Value, error) {
 	return nil, nil
 }
 
-// appendMySQL appends a value as the driver gives it: an int64, a float, or the bytes of its text. It says whether the value is of the
+// value writes a value as the driver gives it: an int64, a float, or the bytes of its text. It says whether the value is of the
 // type that its expression promised.
-func appendMySQL(b []byte, v driver.Value, typ Type) ([]byte, bool) {
+func (r *mysqlRun) value(v driver.Value, typ Type) bool {
 	switch v := v.(type) {
 	case nil:
-		return msgp.AppendNil(b), true
+		r.Null()
 	case int64:
 		switch {
 		case typ == TypeBool && v>>1 == 0:
-			return msgp.AppendBool(b, v == 1), true
+			r.Bool(v == 1)
 		case typ == TypeFloat:
-			return msgp.AppendFloat64(b, float64(v)), true
+			r.Float(float64(v))
 		case typ == TypeDecimal:
-			return abi.AppendDecimal(b, strconv.FormatInt(v, 10)), true
+			var digits [20]byte
+			r.Text(abi.KindDecimal, view(strconv.AppendInt(digits[:0], v, 10)))
+		default:
+			r.Int(v)
 		}
-		return msgp.AppendInt64(b, v), true
 	case float64:
-		return msgp.AppendFloat64(b, v), true
+		r.Float(v)
 	case float32:
-		return msgp.AppendFloat64(b, float64(v)), true
+		r.Float(float64(v))
 	case []byte:
-		return appendMySQLText(b, v, typ)
+		return r.valueText(v, typ)
+	default:
+		r.Text(abi.KindText, fmt.Sprint(v))
 	}
-	return msgp.AppendString(b, fmt.Sprint(v)), true
+	return true
 }
 
-func appendMySQLText(b, text []byte, typ Type) ([]byte, bool) {
-	view := unsafe.String(unsafe.SliceData(text), len(text)) // not kept
+func (r *mysqlRun) valueText(text []byte, typ Type) bool {
+	kind := abi.KindText
 	switch typ {
 	case TypeInt: // a sum, or an unsigned number over 64 bits
-		n, err := strconv.ParseInt(view, 10, 64)
-		return msgp.AppendInt64(b, n), err == nil
+		n, err := strconv.ParseInt(view(text), 10, 64)
+		r.Int(n)
+		return err == nil
 	case TypeFloat:
-		if f, err := strconv.ParseFloat(view, 64); err == nil {
-			return msgp.AppendFloat64(b, f), true
+		if f, err := strconv.ParseFloat(view(text), 64); err == nil {
+			r.Float(f)
+			return true
 		}
 	case TypeDecimal:
-		return abi.AppendDecimal(b, view), true
+		kind = abi.KindDecimal
 	case TypeJSON:
-		return abi.AppendJSON(b, view), true
+		kind = abi.KindJSON
 	case TypeBytes, TypeAny:
-		return msgp.AppendBytes(b, text), true
+		kind = abi.KindBytes
 	case TypeTime, TypeDate:
 		if sec, nsec, ok := parseTimeText(text); ok {
-			return abi.AppendTime(b, sec, nsec), true
+			r.Time(sec, nsec)
+			return true
 		}
 	case TypeClock:
 		if sec, nsec, rest, ok := parseClock(text); ok && len(rest) == 0 {
-			return appendClock(b, sec*1e6+int64(nsec)/1000), true
+			writeClock(&r.RowWriter, sec*1e6+int64(nsec)/1000)
+			return true
 		}
 	}
-	return msgp.AppendStringFromBytes(b, text), true
+	r.Text(kind, view(text))
+	return true
 }

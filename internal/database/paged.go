@@ -46,24 +46,24 @@ func (p *paged) next(ctx context.Context, b Budget, dst []byte) (out []byte, don
 			p.over = !more
 			continue
 		}
-		if page.rows >= b.MaxRows {
+		if page.Rows >= b.MaxRows {
 			break
 		}
-		whole := len(page.out)
-		page.rows++
-		page.out = append(page.out, p.data[p.from:p.ends[0]]...)
+		whole := len(page.Out)
+		page.Rows++
+		page.Out = append(page.Out, p.data[p.from:p.ends[0]]...)
 		if err := page.fits(); err != nil {
-			if page.rows == 1 {
+			if page.Rows == 1 {
 				return dst, false, err // one row that is over the budget by itself
 			}
-			page.out, page.rows = page.out[:whole], page.rows-1
+			page.Out, page.Rows = page.Out[:whole], page.Rows-1
 			break
 		}
 		p.from, p.ends = p.ends[0], p.ends[1:]
 	}
 	done = p.over && len(p.ends) == 0
-	page.close()
-	return msgp.AppendBool(append(page.out, 0xa1, 'd'), done), done, nil
+	page.Close()
+	return msgp.AppendBool(append(page.Out, 0xa1, 'd'), done), done, nil
 }
 
 func (p *paged) close() {

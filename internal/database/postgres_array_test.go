@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tinylib/msgp/msgp"
-
 	"github.com/odac-run/odachost/abi"
 )
 
@@ -77,7 +75,7 @@ func words(v any) any {
 	return v
 }
 
-// Whatever bytes a server sends, the answer is one value of MessagePack.
+// Whatever bytes a server sends, the answer is one value of a row.
 func FuzzPostgresDecode(f *testing.F) {
 	f.Add(uint8(decodeInt), uint8(TypeInt), []byte{0, 0, 0, 1})
 	f.Add(uint8(decodeInstant), uint8(TypeTime), []byte{0x80, 0, 0, 0, 0, 0, 0, 1})
@@ -86,14 +84,16 @@ func FuzzPostgresDecode(f *testing.F) {
 	f.Add(uint8(decodeArray), uint8(TypeBool), []byte(`{t,f,`))
 	f.Fuzz(func(t *testing.T, kind, elem uint8, v []byte) {
 		d := decoder{decoderKind(kind % uint8(decodeArray+1)), Type(elem % uint8(TypeArray+1))}
-		out := d.append(nil, v, new(postgresState))
-		rest, err := msgp.Skip(out)
-		if err != nil || len(rest) != 0 {
-			t.Fatalf("%+v of %x: %x, %v, %d bytes left", d, v, out, err, len(rest))
+		var w abi.RowWriter
+		w.Begin(1)
+		d.write(&w, v, new(postgresState))
+		w.End()
+		row, values, rest, ok := abi.CutRow(w.Out)
+		if !ok || values != 1 || len(rest) != 0 {
+			t.Fatalf("%+v of %x: %x, %d values, %d bytes left", d, v, w.Out, values, len(rest))
 		}
-		var value abi.Value
-		if _, err := value.UnmarshalMsg(out); err != nil {
-			t.Fatalf("%+v of %x: %x: %v", d, v, out, err)
+		if value, ok := abi.RowValue(row, 0); !ok {
+			t.Fatalf("%+v of %x: %x is %v", d, v, w.Out, value)
 		}
 	})
 }
@@ -102,9 +102,11 @@ func TestInstants(t *testing.T) {
 	for micros, want := range map[int64]string{
 		0: "2000-01-01T00:00:00Z", -1: "1999-12-31T23:59:59.999999Z", math.MaxInt64: "infinity", math.MinInt64: "-infinity", -946684800e6 - 1: "1969-12-31T23:59:59.999999Z",
 	} {
-		var v abi.Value
-		if _, err := v.UnmarshalMsg(appendMicros(nil, micros)); err != nil || v.String() != want {
-			t.Errorf("%d: %v, %v", micros, v, err)
+		var w abi.RowWriter
+		w.Begin(1)
+		writeMicros(&w, micros)
+		if v, ok := abi.RowValue(w.Out, 0); !ok || v.String() != want {
+			t.Errorf("%d: %v, %v", micros, v, ok)
 		}
 	}
 }

@@ -183,7 +183,7 @@ func (b *postgresBatch) exchange(p *pgconn.Pipeline, budget Budget, dst []byte) 
 		if err := r.answerTo(p, b.times(i), b.keys[i]); err != nil {
 			return dst, err
 		}
-		out = r.out
+		out = r.Out
 	}
 	b.at = -1
 	return out, skip(p, after)
@@ -216,7 +216,7 @@ func (r *postgresRun) answerTo(p *pgconn.Pipeline, times int, keys []abi.Value) 
 		return err
 	}
 	if r.st.verb == abi.VerbSelect {
-		r.close()
+		r.Close()
 	} else {
 		r.closeWrite(r.affected, r.last)
 	}

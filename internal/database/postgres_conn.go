@@ -260,7 +260,7 @@ func (c *postgresConn) run(ctx context.Context, st *statement, q *abi.Query, b B
 		err := r.do()
 		switch {
 		case err == nil:
-			return r.out, nil
+			return r.Out, nil
 		case c.tx:
 			if r.sent {
 				c.undo(err)
@@ -367,7 +367,7 @@ func (r *postgresRun) selects() error {
 	} else if err := r.read(r.conn.conn.ExecStatement(r.ctx, r.stmt.StatementDescription, r.arguments(0, 1), r.stmt.params, r.stmt.results), abi.Null()); err != nil {
 		return err
 	}
-	r.close()
+	r.Close()
 	return nil
 }
 
@@ -551,10 +551,7 @@ func (r *postgresRun) line(values [][]byte, key abi.Value) error {
 	}
 	hidden := values[shown:]
 	if r.st.hiddenKey {
-		var room [64]byte
-		if _, err := key.UnmarshalMsg(r.stmt.decoders[shown].append(room[:0], hidden[0], r.conn.state)); err != nil {
-			return err
-		}
+		key = r.stmt.decoders[shown].value(hidden[0], r.conn.state)
 		hidden = hidden[1:]
 	}
 	if (r.st.hiddenKey || r.st.hiddenNew) && (!r.st.hiddenNew || len(hidden) > 0 && len(hidden[0]) == 1 && hidden[0][0] == 1) {
@@ -566,10 +563,8 @@ func (r *postgresRun) line(values [][]byte, key abi.Value) error {
 	if err := r.row(); err != nil {
 		return err
 	}
-	out := r.out
 	for i, v := range values[:shown] {
-		out = r.stmt.decoders[i].append(out, v, r.conn.state)
+		r.stmt.decoders[i].write(&r.RowWriter, v, r.conn.state)
 	}
-	r.out = out
-	return r.fits()
+	return r.end()
 }

@@ -84,9 +84,9 @@ func (c *postgresConn) fetch(ctx context.Context, p *paged, st *postgresStatemen
 		if over != nil {
 			continue
 		}
-		r.out, r.rows = r.out[:0], 0
+		r.Out, r.Rows = r.Out[:0], 0
 		if over = r.line(result.Values(), abi.Null()); over == nil {
-			p.add(r.out)
+			p.add(r.Out)
 			if len(p.data) > maxPortion {
 				over = failf(abi.ErrnoLimit, "the rows of the cursor are too large to be fetched together: read by keyset")
 			}

@@ -4,9 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
-	"unsafe"
-
-	"github.com/tinylib/msgp/msgp"
 
 	"github.com/odac-run/odachost/abi"
 )
@@ -228,84 +225,114 @@ func (d decoder) format() int16 {
 	return binaryFormat
 }
 
-// append appends v, straight from the connection's buffer. It allocates nothing but room for the answer.
-func (d decoder) append(b, v []byte, s *postgresState) []byte {
+// write writes v, straight from the connection's buffer. It allocates nothing but room for the answer.
+func (d decoder) write(w *abi.RowWriter, v []byte, s *postgresState) {
 	if v == nil {
-		return msgp.AppendNil(b)
+		w.Null()
+		return
 	}
+	kind := abi.KindText
 	switch d.kind {
 	case decodeBool:
-		return msgp.AppendBool(b, len(v) == 1 && v[0] == 1)
+		w.Bool(len(v) == 1 && v[0] == 1)
+		return
 	case decodeInt:
 		switch len(v) {
 		case 8:
-			return msgp.AppendInt64(b, int64(binary.BigEndian.Uint64(v)))
+			w.Int(int64(binary.BigEndian.Uint64(v)))
+			return
 		case 4:
-			return msgp.AppendInt64(b, int64(int32(binary.BigEndian.Uint32(v))))
+			w.Int(int64(int32(binary.BigEndian.Uint32(v))))
+			return
 		case 2:
-			return msgp.AppendInt64(b, int64(int16(binary.BigEndian.Uint16(v))))
+			w.Int(int64(int16(binary.BigEndian.Uint16(v))))
+			return
 		}
 	case decodeFloat:
 		switch len(v) {
 		case 8:
-			return msgp.AppendFloat64(b, math.Float64frombits(binary.BigEndian.Uint64(v)))
+			w.Float(math.Float64frombits(binary.BigEndian.Uint64(v)))
+			return
 		case 4:
-			return msgp.AppendFloat64(b, float64(math.Float32frombits(binary.BigEndian.Uint32(v))))
+			w.Float(float64(math.Float32frombits(binary.BigEndian.Uint32(v))))
+			return
 		}
-	case decodeNumeric:
-		return abi.AppendDecimal(b, unsafe.String(unsafe.SliceData(v), len(v))) // not kept
-	case decodeBytes:
-		return msgp.AppendBytes(b, v)
 	case decodeInstant:
 		if len(v) == 8 {
-			return appendMicros(b, int64(binary.BigEndian.Uint64(v)))
+			writeMicros(w, int64(binary.BigEndian.Uint64(v)))
+			return
 		}
 	case decodeDay:
 		if len(v) == 4 {
-			switch days := int32(binary.BigEndian.Uint32(v)); days {
-			case math.MaxInt32:
-				return appendMicros(b, math.MaxInt64)
-			case math.MinInt32:
-				return appendMicros(b, math.MinInt64)
-			default:
-				return abi.AppendTime(b, int64(days)*86400+epoch2000, 0)
-			}
+			writeDay(w, int32(binary.BigEndian.Uint32(v)))
+			return
 		}
 	case decodeClock:
 		if len(v) == 8 {
-			return appendClock(b, int64(binary.BigEndian.Uint64(v)))
+			writeClock(w, int64(binary.BigEndian.Uint64(v)))
+			return
 		}
 	case decodeUUID:
 		if len(v) == 16 {
-			return appendUUID(b, v)
+			writeUUID(w, v)
+			return
 		}
+	case decodeNumeric:
+		kind = abi.KindDecimal
+	case decodeBytes:
+		kind = abi.KindBytes
 	case decodeJSON:
-		return abi.AppendJSON(b, unsafe.String(unsafe.SliceData(v), len(v)))
+		kind = abi.KindJSON
 	case decodeArray:
 		s.scratch = appendArrayJSON(s.scratch[:0], v, d.elem)
-		return abi.AppendJSON(b, unsafe.String(unsafe.SliceData(s.scratch), len(s.scratch)))
+		kind, v = abi.KindJSON, s.scratch
 	}
-	return msgp.AppendStringFromBytes(b, v)
+	w.Text(kind, view(v))
 }
 
-// appendMicros appends an instant. The infinite ones, which no other database has, are text.
-func appendMicros(b []byte, micros int64) []byte {
+// value is v by itself.
+func (d decoder) value(v []byte, s *postgresState) abi.Value {
+	var room [64]byte
+	w := abi.RowWriter{Out: room[:0]}
+	w.Begin(1)
+	d.write(&w, v, s)
+	w.End()
+	out, _ := abi.RowValue(w.Out, 0) // as it was written
+	return out.Clone()
+}
+
+// writeMicros writes an instant. The infinite ones, which no other database has, are text.
+func writeMicros(w *abi.RowWriter, micros int64) {
 	switch micros {
 	case math.MaxInt64:
-		return msgp.AppendString(b, "infinity")
+		w.Text(abi.KindText, "infinity")
+		return
 	case math.MinInt64:
-		return msgp.AppendString(b, "-infinity")
+		w.Text(abi.KindText, "-infinity")
+		return
 	}
 	sec, rest := micros/1e6, micros%1e6
 	if rest < 0 {
 		sec, rest = sec-1, rest+1e6
 	}
-	return abi.AppendTime(b, sec+epoch2000, uint32(rest)*1000)
+	w.Time(sec+epoch2000, uint32(rest)*1000)
 }
 
-// appendClock appends a time of day in clockLayout. The end of the day, 24:00:00, is one that only PostgreSQL has.
-func appendClock(b []byte, micros int64) []byte {
-	b = append(b, 0xa0|byte(len(clockLayout)))
+func writeDay(w *abi.RowWriter, days int32) {
+	switch days {
+	case math.MaxInt32:
+		writeMicros(w, math.MaxInt64)
+	case math.MinInt32:
+		writeMicros(w, math.MinInt64)
+	default:
+		w.Time(int64(days)*86400+epoch2000, 0)
+	}
+}
+
+// writeClock writes a time of day in clockLayout. The end of the day, 24:00:00, is one that only PostgreSQL has.
+func writeClock(w *abi.RowWriter, micros int64) {
+	var text [len(clockLayout)]byte
+	b := text[:0]
 	two := func(n int64, after byte) { b = append(b, byte('0'+n/10), byte('0'+n%10), after) }
 	two(micros/3600e6, ':')
 	two(micros/60e6%60, ':')
@@ -313,19 +340,20 @@ func appendClock(b []byte, micros int64) []byte {
 	for scale, rest := int64(1e5), micros%1e6; scale > 0; scale /= 10 {
 		b = append(b, byte('0'+rest/scale%10))
 	}
-	return append(b, "000"...)
+	w.Text(abi.KindText, view(append(b, "000"...)))
 }
 
-func appendUUID(b, v []byte) []byte {
+func writeUUID(w *abi.RowWriter, v []byte) {
 	const digits = "0123456789abcdef"
-	b = append(b, 0xd9, 36)
+	var text [36]byte
+	b := text[:0]
 	for i, c := range v {
 		if i == 4 || i == 6 || i == 8 || i == 10 {
 			b = append(b, '-')
 		}
 		b = append(b, digits[c>>4], digits[c&15])
 	}
-	return b
+	w.Text(abi.KindText, view(b))
 }
 
 // extended says whether v is one of the values beyond all others that a column of PostgreSQL has, and the other databases have not.

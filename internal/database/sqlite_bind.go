@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"github.com/ncruces/go-sqlite3"
-	"github.com/tinylib/msgp/msgp"
 
 	"github.com/odac-run/odachost/abi"
 )
@@ -48,41 +47,44 @@ func bindValue(st *sqlite3.Stmt, param int, typ Type, u use, v abi.Value) error 
 	return st.BindNull(param)
 }
 
-// appendColumn appends a value of the row on which st stands, straight from SQLite's memory.
-func appendColumn(b []byte, st *sqlite3.Stmt, i int, typ Type) []byte {
+// column writes a value of the row on which st stands, straight from SQLite's memory.
+func (r *run) column(st *sqlite3.Stmt, i int, typ Type) {
 	switch st.ColumnType(i) {
 	case sqlite3.INTEGER:
 		n := st.ColumnInt64(i)
 		switch {
 		case typ == TypeBool && n>>1 == 0:
-			return msgp.AppendBool(b, n == 1)
+			r.Bool(n == 1)
 		case typ == TypeFloat:
-			return msgp.AppendFloat64(b, float64(n))
+			r.Float(float64(n))
+		default:
+			r.Int(n)
 		}
-		return msgp.AppendInt64(b, n)
 	case sqlite3.FLOAT:
-		return msgp.AppendFloat64(b, st.ColumnFloat(i))
+		r.Float(st.ColumnFloat(i))
 	case sqlite3.TEXT:
-		return appendText(b, st.ColumnRawText(i), typ)
+		r.text(st.ColumnRawText(i), typ)
 	case sqlite3.BLOB:
-		return msgp.AppendBytes(b, st.ColumnRawBlob(i))
+		r.Text(abi.KindBytes, view(st.ColumnRawBlob(i)))
+	default:
+		r.Null()
 	}
-	return msgp.AppendNil(b)
 }
 
-func appendText(b, text []byte, typ Type) []byte {
+func (r *run) text(text []byte, typ Type) {
+	kind := abi.KindText
 	switch typ {
 	case TypeTime, TypeDate:
 		if sec, nsec, ok := parseTimeText(text); ok {
-			return abi.AppendTime(b, sec, nsec)
+			r.Time(sec, nsec)
+			return
 		}
 	case TypeDecimal:
-		view := unsafe.String(unsafe.SliceData(text), len(text)) // not kept
-		if _, _, _, ok := splitDecimal(view); ok {
-			return abi.AppendDecimal(b, view)
+		if _, _, _, ok := splitDecimal(view(text)); ok {
+			kind = abi.KindDecimal
 		}
 	case TypeJSON:
-		return abi.AppendJSON(b, unsafe.String(unsafe.SliceData(text), len(text)))
+		kind = abi.KindJSON
 	}
-	return msgp.AppendStringFromBytes(b, text)
+	r.Text(kind, view(text))
 }

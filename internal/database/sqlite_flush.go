@@ -132,7 +132,7 @@ func (f *flush) exec() (int64, error) {
 	defer func() { f.conn.trusted = true }()
 	r := run{answer: newAnswer(st, Budget{}, f.out[:0]), conn: f.conn, ctx: f.ctx, q: &f.q.Query}
 	err = r.do()
-	f.out = r.out
+	f.out = r.Out
 	return r.affected, err
 }
 

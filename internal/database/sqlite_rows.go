@@ -64,12 +64,12 @@ func (r *sqliteRows) next(ctx context.Context, b Budget, dst []byte) (out []byte
 		return dst, false, err
 	}
 	r.conn.db.SetInterrupt(ctx)
-	r.ctx, r.budget, r.out, r.start, r.rows = ctx, b, dst, len(dst), 0
+	r.ctx, r.budget, r.Out, r.start, r.Rows = ctx, b, dst, len(dst), 0
 	err = r.within(func() error {
 		done, err = r.page()
 		return err
 	})
-	return r.out, done, err
+	return r.Out, done, err
 }
 
 // step goes on to the next row, unless it stands on one or there is none.
@@ -85,15 +85,15 @@ func (r *sqliteRows) step() bool {
 func (r *sqliteRows) page() (done bool, err error) {
 	r.run.open(3)
 	for r.step() {
-		if r.rows >= r.budget.MaxRows {
+		if r.Rows >= r.budget.MaxRows {
 			break
 		}
-		whole := r.out
+		whole := r.Out
 		if err := r.line(); err != nil {
-			if r.rows == 1 {
+			if r.Rows == 1 {
 				return false, err // one row that is over the budget by itself
 			}
-			r.out, r.rows = whole, r.rows-1
+			r.Out, r.Rows = whole, r.Rows-1
 			break
 		}
 		r.standing = false
@@ -103,8 +103,8 @@ func (r *sqliteRows) page() (done bool, err error) {
 			return false, err
 		}
 	}
-	r.run.close()
-	r.out = msgp.AppendBool(append(r.out, 0xa1, 'd'), !r.standing)
+	r.Close()
+	r.Out = msgp.AppendBool(append(r.Out, 0xa1, 'd'), !r.standing)
 	return !r.standing, nil
 }
 

@@ -27,7 +27,7 @@ func (c *sqliteConn) run(ctx context.Context, st *statement, q *abi.Query, b Bud
 	} else {
 		err = r.do()
 	}
-	return r.out, err
+	return r.Out, err
 }
 
 // run is one execution.
@@ -81,7 +81,7 @@ func (r *run) selects() error {
 	if err := r.step(); err != nil {
 		return err
 	}
-	r.close()
+	r.Close()
 	return nil
 }
 
@@ -172,10 +172,8 @@ func (r *run) line() error {
 	if err := r.row(); err != nil {
 		return err
 	}
-	out := r.out
 	for i, column := range r.st.out {
-		out = appendColumn(out, r.stmt.Stmt, i, column.Type)
+		r.column(r.stmt.Stmt, i, column.Type)
 	}
-	r.out = out
-	return r.fits()
+	return r.end()
 }
