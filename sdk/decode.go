@@ -42,46 +42,62 @@ func readString(dst *string, b []byte) ([]byte, bool, error) {
 	return rest, true, err
 }
 
-func readStrings(dst *[]string, b []byte) ([]byte, bool, error) {
+// readStrings reads a list of strings: mostly few and short, so that a loop without calls reads them.
+func readStrings(b []byte) ([]string, []byte, error) {
 	n, b, err := msgpack.ReadArrayHeaderBytes(b)
 	if err != nil {
-		return b, true, err
+		return nil, b, err
 	}
 	list := stringSlab.Take(int(n))
 	for i := range list {
+		if len(b) > 0 && b[0]&0xe0 == 0xa0 {
+			if size := int(b[0]&0x1f) + 1; size <= len(b) {
+				list[i], b = viewString(b[1:size]), b[size:]
+				continue
+			}
+		}
 		if b, _, err = readString(&list[i], b); err != nil {
-			break
+			return nil, b, err
 		}
 	}
-	*dst = list
-	return b, true, err
+	return list, b, nil
 }
 
 // decodeResult reads the message Result. An empty answer is an empty result.
-func decodeResult(msg []byte) (Result, error) {
-	var r Result
+func decodeResult(msg []byte) (r Result, err error) {
 	if len(msg) == 0 {
 		return r, nil
 	}
+	n, b, err := msgpack.ReadMapHeaderBytes(msg)
 	t := tableSlab.One()
-	err := fields(msg, func(key string, b []byte) (rest []byte, ok bool, err error) {
-		switch key {
-		case "c":
-			return readStrings(&t.columns, b)
-		case "r":
-			r.Rows, rest, err = t.read(b)
-			return rest, true, err
-		case "n":
-			r.Affected, rest, err = msgpack.ReadInt64Bytes(b)
-			return rest, true, err
-		case "id":
-			rest, err = r.LastID.UnmarshalView(b)
-			return rest, true, err
-		case "h":
-			r.Cached, rest, err = msgpack.ReadBoolBytes(b)
-			return rest, true, err
+	for ; n > 0 && err == nil; n-- {
+		switch {
+		case len(b) > 1 && b[0] == 0xa1 && b[1] == 'c':
+			t.columns, b, err = readStrings(b[2:])
+		case len(b) > 1 && b[0] == 0xa1 && b[1] == 'r':
+			r.Rows, b, err = t.read(b[2:])
+		default:
+			b, err = r.field(b)
 		}
-		return b, false, nil
-	})
-	return r, err
+	}
+	return r, badMessage(err)
+}
+
+// field reads a pair that is not of the rows.
+func (r *Result) field(b []byte) ([]byte, error) {
+	key, b, err := msgpack.ReadMapKeyZC(b)
+	if err != nil {
+		return b, err
+	}
+	switch string(key) {
+	case "n":
+		r.Affected, b, err = msgpack.ReadInt64Bytes(b)
+	case "id":
+		b, err = r.LastID.UnmarshalView(b)
+	case "h":
+		r.Cached, b, err = msgpack.ReadBoolBytes(b)
+	default:
+		b, err = msgpack.Skip(b)
+	}
+	return b, err
 }

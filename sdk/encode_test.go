@@ -2,6 +2,7 @@ package odac
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,22 +27,26 @@ func TestAppendQuery(t *testing.T) {
 		"every clause": On("other").DB("posts").Select("title", "body as b", Count("*"), CountDistinct("author").As("n")).
 			Where("a", "x").OrWhere("b", ">", 1.5).WhereIn("c", 1, 2, 3).WhereIn("d").WhereNull("e").WhereColumn("f", "<", "g").
 			Order("a desc", "b").Limit(100_000).Offset(300).Cache(90e9),
-		"a write":  DB("posts").Where("id", nil).AllRows(),
-		"a join":   DB("posts").Join("users", "posts.author", "users.id").Where("id", 1),
-		"distinct": DB("posts").Distinct(),
+		"a delete":  DB("posts").Where("id", nil).AllRows().delete(),
+		"an insert": DB("posts").insert([]any{[]Map{{"title": "x", "views": 1}, {"title": strings.Repeat("y", 300), "views": nil}}}),
+		"no row":    {q: common{Table: "posts", Rows: []abi.Values{}}},
+		"an update": DB("posts").Where("id", 7).update(Map{"title": "x", "views": Add(1), "score": Add(-0.5)}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if q.err != nil {
 				t.Fatal(q.err)
 			}
-			q.q.Where, q.q.Having, q.q.Verb = q.where.list, q.have.list, abi.VerbDelete
-			want, err := q.q.MarshalMsg([]byte("before"))
+			if q.rare != nil {
+				t.Fatalf("%+v is rare", *q.rare)
+			}
+			msg := q.message()
+			want, err := msg.MarshalMsg([]byte("before"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := appendQuery([]byte("before"), &q.q)
-			if err != nil || !bytes.HasPrefix(got, []byte("before")) {
-				t.Fatalf("%v, %q", err, got)
+			got := appendQuery([]byte("before"), &q)
+			if !bytes.HasPrefix(got, []byte("before")) {
+				t.Fatalf("%q", got)
 			}
 			same := []cmp.Option{cmpopts.EquateEmpty(), cmp.Comparer(func(a, b Value) bool { return a == b })}
 			if diff := cmp.Diff(decoded(t, want), decoded(t, got), same...); diff != "" {

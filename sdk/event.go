@@ -134,8 +134,7 @@ func (m *message) flag(f field) bool {
 
 // list is the items of a list of strings.
 func (m *message) list(f field) []string {
-	var list []string
-	_, _, _ = readStrings(&list, m.value(f)) // as above
+	list, _, _ := readStrings(m.value(f)) // as above
 	return list
 }
 

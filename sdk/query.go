@@ -21,22 +21,73 @@ func DB(table string) Query { return On("").DB(table) }
 // DB starts a query on a table of the connection.
 func (d Database) DB(table string) Query {
 	name, as := cutAlias(table)
-	return Query{q: abi.Query{Conn: d.conn, Table: name, As: as}, call: wire.DBQuery}
+	return Query{q: common{Conn: d.conn, Table: name, As: as}, call: wire.DBQuery}
 }
 
 // Query is a statement that is being built: an immutable value. Each method returns a changed copy and leaves its receiver as it
 // was. Columns are identifiers, "title" or "posts.title", never SQL. Values are nil, bool, integers, floats, string, []byte,
 // time.Time, [Value] and pointers to them. What is wrong with a query is the error of the call that runs it.
 type Query struct {
-	q     abi.Query
+	q     common
+	rare  *rare // nil if there is nothing of it; it never changes
 	call  wire.Func
 	where conds
-	have  conds
 	all   bool // write without a condition
 	cache bool
-	merge bool     // insert: a conflict overwrites every field but the key's
-	subs  []subuse // sub-queries, by the numbers that they have within this query, from 1
+	merge bool // insert: a conflict overwrites every field but the key's
 	err   error
+}
+
+// common is what most queries are made of, as the fields of [abi.Query]. It is copied at each step, so that what few queries have is elsewhere.
+type common struct {
+	Conn          string
+	Table, As     string
+	Tx            uint32
+	Verb          abi.Verb
+	Columns       []abi.Column
+	Order         []abi.Order
+	Limit, Offset int64
+	Fields        []string
+	Rows          []abi.Values
+	Increments    []abi.Delta
+	TTL           int64
+}
+
+// rare is what few queries have.
+type rare struct {
+	From      uint32
+	Distinct  bool
+	Truncate  bool
+	Lock      abi.Lock
+	Wait      abi.Wait
+	Joins     []abi.Join
+	Group     []string
+	After     []Value
+	Unions    []abi.Union
+	Conflict  *abi.Conflict
+	Returning []string
+	SQL       string
+	Args      []Value
+	Names     []string
+	have      conds
+	subs      []subuse // sub-queries, by the numbers that they have within this query, from 1
+}
+
+var nothingRare rare
+
+// few is what there is of it, to read.
+func (q *Query) few() *rare {
+	if q.rare == nil {
+		return &nothingRare
+	}
+	return q.rare
+}
+
+// change is what there is of it, as the query's own, to change.
+func (q *Query) change() *rare {
+	r := *q.few()
+	q.rare = &r
+	return &r
 }
 
 // Map is a row to write: values by column.
@@ -83,17 +134,17 @@ func (c Column) As(name string) Column {
 // Select chooses what is read: names of columns ("title", "posts.*", "title as t") and [Column] values. Without it every column
 // is read.
 func (q Query) Select(columns ...any) Query {
-	list := slices.Clip(q.q.Columns)
-	for _, c := range columns {
+	list := takeColumns(len(q.q.Columns) + len(columns))
+	n := copy(list, q.q.Columns)
+	for i, c := range columns {
 		switch c := c.(type) {
 		case string:
-			name, as := cutAlias(c)
-			list = append(list, abi.Column{Name: name, As: as})
+			list[n+i].Name, list[n+i].As = cutAlias(c)
 		case Column:
 			if c.sub != nil {
 				q, c.c.Sub = q.use(*c.sub)
 			}
-			list = append(list, c.c)
+			list[n+i] = c.c
 		default:
 			return q.fail("Select takes names and odac.Column values")
 		}
@@ -104,7 +155,7 @@ func (q Query) Select(columns ...any) Query {
 
 // Distinct drops repeated rows from the result.
 func (q Query) Distinct() Query {
-	q.q.Distinct = true
+	q.change().Distinct = true
 	return q
 }
 
@@ -166,7 +217,8 @@ func (q Query) joinQuery(kind string, sub Query, as, column, other string) Query
 }
 
 func (q Query) addJoin(j abi.Join) Query {
-	q.q.Joins = append(slices.Clip(q.q.Joins), j)
+	r := q.change()
+	r.Joins = append(slices.Clip(r.Joins), j)
 	return q
 }
 
@@ -206,7 +258,8 @@ func (q Query) Offset(n int) Query {
 
 // Group makes one row of all rows that agree in these columns.
 func (q Query) Group(columns ...string) Query {
-	q.q.Group = append(slices.Clip(q.q.Group), columns...)
+	r := q.change()
+	r.Group = append(slices.Clip(r.Group), columns...)
 	return q
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/sdk/internal/wire"
 )
 
@@ -22,12 +21,13 @@ func SQL(text string, args ...any) Statement { return On("").SQL(text, args...) 
 
 // SQL is a statement on the connection: see the function [SQL].
 func (d Database) SQL(text string, args ...any) Statement {
-	q := Query{q: abi.Query{Conn: d.conn, SQL: text}, call: wire.DBQuery}
+	r := &rare{SQL: text}
+	q := Query{q: common{Conn: d.conn}, rare: r, call: wire.DBQuery}
 	if len(args) == 1 {
 		if named, ok := args[0].(Map); ok {
-			q.q.Names = slices.Sorted(maps.Keys(named))
+			r.Names = slices.Sorted(maps.Keys(named))
 			args = make([]any, 0, len(named))
-			for _, name := range q.q.Names {
+			for _, name := range r.Names {
 				args = append(args, named[name])
 			}
 		}
@@ -36,7 +36,7 @@ func (d Database) SQL(text string, args ...any) Statement {
 	if err != "" {
 		q = q.fail("SQL: " + err)
 	}
-	q.q.Args = values
+	r.Args = values
 	return Statement{q}
 }
 

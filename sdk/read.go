@@ -66,7 +66,7 @@ func (q Query) Max(column string) (Value, error) { return q.aggregate(Max(column
 func (q Query) Avg(column string) (Value, error) { return q.aggregate(Avg(column)) }
 
 func (q Query) aggregate(c Column) (Value, error) {
-	if len(q.q.Group) > 0 || q.q.Distinct || len(q.q.Unions) > 0 || len(q.q.After) > 0 {
+	if r := q.few(); len(r.Group) > 0 || r.Distinct || len(r.Unions) > 0 || len(r.After) > 0 {
 		q = q.fail("Count, Sum, Min, Max and Avg do not go with Group, Distinct, Union or After: select odac.Count and read the rows, or count From the query")
 	}
 	q.q.Columns, q.q.Order, q.q.Limit, q.q.Offset = []abi.Column{c.c}, nil, 0, 0
@@ -87,28 +87,23 @@ func (q Query) run() (Result, error) {
 	if q.err != nil {
 		return Result{}, q.err
 	}
-	q.q.Where, q.q.Having = q.where.list, q.have.list
-	if len(q.subs) > 0 {
-		return q.runNested()
+	if q.rare != nil {
+		return q.runRare()
 	}
 	w := takeWriter() // not by hostCall, through whose interface q would escape to the heap
-	defer giveBack(w)
-	msg, err := appendQuery(w.b, &q.q)
-	if err != nil {
-		return Result{}, q.fail(err.Error()).err
-	}
-	w.b = msg
-	answer, err := answered(q.call(msg))
-	if err != nil {
-		return Result{}, err
+	w.b = appendQuery(w.b, &q)
+	answer, errno := q.call(w.b)
+	giveBack(w)
+	if errno != abi.ErrnoOK {
+		return Result{}, failed(answer, errno)
 	}
 	return decodeResult(answer)
 }
 
-// runNested is run of a query with sub-queries.
-func (q Query) runNested() (Result, error) {
-	flat := q.flatten()
-	answer, err := hostCall(q.call, &flat)
+// runRare is run of a query with something rare.
+func (q Query) runRare() (Result, error) {
+	msg := q.message()
+	answer, err := hostCall(q.call, &msg)
 	if err != nil {
 		return Result{}, err
 	}
@@ -116,10 +111,17 @@ func (q Query) runNested() (Result, error) {
 }
 
 // message is the query as it is sent.
-func (q Query) message() abi.Query {
-	q.q.Where, q.q.Having = q.where.list, q.have.list
-	if len(q.subs) > 0 {
-		return q.flatten()
+func (q *Query) message() abi.Query {
+	c, r := &q.q, q.few()
+	out := abi.Query{
+		Conn: c.Conn, Tx: c.Tx, Verb: c.Verb, Table: c.Table, From: r.From, As: c.As,
+		Columns: c.Columns, Distinct: r.Distinct, Joins: r.Joins, Group: r.Group, Having: r.have.list, Order: c.Order, Limit: c.Limit, Offset: c.Offset,
+		After: r.After, Unions: r.Unions, Lock: r.Lock, Wait: r.Wait, Where: q.where.list,
+		Fields: c.Fields, Rows: c.Rows, Increments: c.Increments, Conflict: r.Conflict, Returning: r.Returning, Truncate: r.Truncate,
+		SQL: r.SQL, Args: r.Args, Names: r.Names, TTL: c.TTL,
 	}
-	return q.q
+	if len(r.subs) > 0 {
+		q.flatten(&out)
+	}
+	return out
 }

@@ -98,7 +98,7 @@ func (q Query) After(values ...any) Query {
 	if err != "" {
 		return q.fail("After: " + err)
 	}
-	q.q.After = list
+	q.change().After = list
 	return q
 }
 
@@ -122,7 +122,7 @@ func (q Query) Page(size int, next string) (Page, error) {
 		if !ok || len(values) != len(q.q.Order) {
 			return Page{}, Fail(Invalid, "There is no such page.")
 		}
-		q.q.After = values
+		q.change().After = values
 	}
 	rows, err := q.Limit(size + 1).All()
 	if err != nil || len(rows) <= size {

@@ -16,8 +16,8 @@ type subuse struct {
 
 // From starts a query on the rows of another, called as.
 func From(sub Query, as string) Query {
-	q, n := Query{q: abi.Query{Conn: sub.q.Conn, Tx: sub.q.Tx, As: as}, call: wire.DBQuery}.use(sub)
-	q.q.From = n
+	q, n := Query{q: common{Conn: sub.q.Conn, Tx: sub.q.Tx, As: as}, call: wire.DBQuery}.use(sub)
+	q.change().From = n
 	return q
 }
 
@@ -43,7 +43,8 @@ func (q Query) UnionAll(other Query) Query { return q.union(other, true) }
 
 func (q Query) union(other Query, all bool) Query {
 	q, n := q.use(other)
-	q.q.Unions = append(slices.Clip(q.q.Unions), abi.Union{Sub: n, All: all})
+	r := q.change()
+	r.Unions = append(slices.Clip(r.Unions), abi.Union{Sub: n, All: all})
 	return q
 }
 
@@ -71,17 +72,20 @@ func (q Query) used(s subuse) (Query, uint32) {
 	case s.q.q.Conn != q.q.Conn:
 		q = q.fail("a sub-query is of the same connection")
 	}
-	q.subs = append(slices.Clip(q.subs), s)
-	return q, uint32(len(q.subs))
+	r := q.change()
+	r.subs = append(slices.Clip(r.subs), s)
+	return q, uint32(len(r.subs))
 }
 
 // adopt takes in conditions that were built apart, with their sub-queries.
 func (q Query) adopt(inner Query, list []abi.Cond) (Query, []abi.Cond) {
-	if len(inner.subs) == 0 {
+	subs := inner.few().subs
+	if len(subs) == 0 {
 		return q, list
 	}
-	shift := uint32(len(q.subs))
-	q.subs = append(slices.Clip(q.subs), inner.subs...)
+	r := q.change()
+	shift := uint32(len(r.subs))
+	r.subs = append(slices.Clip(r.subs), subs...)
 	list = slices.Clone(list)
 	for i := range list {
 		if list[i].Sub != 0 {
@@ -106,35 +110,34 @@ type cteName struct {
 const selfNumber = ^uint32(0)
 
 // flatten numbers the sub-queries of a whole query.
-func (q Query) flatten() abi.Query {
+func (q *Query) flatten(out *abi.Query) {
 	var f flattener
-	s := f.convert(q)
-	out := q.q
+	s := f.convert(*q)
 	out.Table, out.From, out.Columns, out.Joins, out.Unions, out.Where, out.Having = s.Table, s.From, s.Columns, s.Joins, s.Unions, s.Where, s.Having
 	out.Subs = f.subs
-	return out
 }
 
 // convert gives a query with the numbers of the whole. Names of common table expressions hold for what comes after them in the query, and
 // within its sub-queries.
 func (f *flattener) convert(q Query) abi.Select {
 	outer := len(f.names)
-	numbers := make([]uint32, len(q.subs)+1)
+	r := q.few()
+	numbers := make([]uint32, len(r.subs)+1)
 	used := q.usedSubs()
-	for i, sub := range q.subs {
+	for i, sub := range r.subs {
 		if sub.name != "" {
 			numbers[i+1] = f.place(sub)
 		}
 	}
-	for i, sub := range q.subs {
+	for i, sub := range r.subs {
 		if sub.name == "" && used[i+1] {
 			numbers[i+1] = f.place(sub)
 		}
 	}
 	s := abi.Select{
-		Table: q.q.Table, From: numbers[q.q.From], As: q.q.As, Columns: slices.Clone(q.q.Columns), Distinct: q.q.Distinct, Joins: slices.Clone(q.q.Joins),
-		Group: q.q.Group, Order: q.q.Order, Limit: q.q.Limit, Offset: q.q.Offset, Unions: slices.Clone(q.q.Unions),
-		Where: renumber(q.where.list, numbers), Having: renumber(q.have.list, numbers),
+		Table: q.q.Table, From: numbers[r.From], As: q.q.As, Columns: slices.Clone(q.q.Columns), Distinct: r.Distinct, Joins: slices.Clone(r.Joins),
+		Group: r.Group, Order: q.q.Order, Limit: q.q.Limit, Offset: q.q.Offset, Unions: slices.Clone(r.Unions),
+		Where: renumber(q.where.list, numbers), Having: renumber(r.have.list, numbers),
 	}
 	s.Table, s.From = f.resolve(s.Table, s.From)
 	for i := range s.Columns {
@@ -154,12 +157,13 @@ func (f *flattener) convert(q Query) abi.Select {
 
 // usedSubs says which sub-queries are still used: Count and its like replace the select list.
 func (q Query) usedSubs() []bool {
-	used := make([]bool, len(q.subs)+1)
-	used[q.q.From] = true
+	r := q.few()
+	used := make([]bool, len(r.subs)+1)
+	used[r.From] = true
 	for _, c := range q.q.Columns {
 		used[c.Sub] = true
 	}
-	for _, u := range q.q.Unions {
+	for _, u := range r.Unions {
 		used[u.Sub] = true
 	}
 	conds := func(list []abi.Cond) {
@@ -167,12 +171,12 @@ func (q Query) usedSubs() []bool {
 			used[list[i].Sub] = true
 		}
 	}
-	for i := range q.q.Joins {
-		used[q.q.Joins[i].From] = true
-		conds(q.q.Joins[i].On)
+	for i := range r.Joins {
+		used[r.Joins[i].From] = true
+		conds(r.Joins[i].On)
 	}
 	conds(q.where.list)
-	conds(q.have.list)
+	conds(r.have.list)
 	return used
 }
 

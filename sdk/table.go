@@ -13,8 +13,8 @@ type table struct {
 	columns []string
 	rows    []byte
 
-	// In a guest: the text by which each column was asked for, and which was asked for last. It is the same text row after row,
-	// so that its address says which column it is; a comparison would be a call, which takes a guest 20 ns.
+	// In a guest, of more than one row: the text by which each column was asked for, and which was asked for last. It is the same text
+	// row after row, so that its address says which column it is; a comparison would be a call, which takes a guest 20 ns.
 	asked []string
 	last  int
 }
@@ -48,6 +48,9 @@ func (t *table) read(b []byte) (Rows, []byte, error) {
 		rows[i] = Row{t, uint32(at), uint32(cells)}
 		at += size
 	}
+	if alone && n > 1 && len(t.columns) > 0 {
+		t.asked = stringSlab.Take(len(t.columns))
+	}
 	return rows, rest, nil
 }
 
@@ -57,7 +60,7 @@ func (r Row) find(column string) int {
 	if t == nil {
 		return -1
 	}
-	if alone && t.asked != nil {
+	if t.asked != nil {
 		i := t.last + 1
 		if i >= len(t.asked) {
 			i = 0
@@ -72,10 +75,7 @@ func (r Row) find(column string) int {
 	}
 	for i := range t.columns {
 		if t.columns[i] == column && uint32(i) < r.n {
-			if alone {
-				if t.asked == nil {
-					t.asked = stringSlab.Take(len(t.columns))
-				}
+			if t.asked != nil {
 				t.asked[i], t.last = column, i
 			}
 			return r.cell(i)

@@ -106,24 +106,24 @@ func (t *Transaction) From(sub Query, as string) Query {
 // ForUpdate locks the rows that are read until the transaction ends: nobody else changes or locks them. It wants a query made with
 // [Transaction.DB]. On SQLite, where a transaction that writes is alone, it changes nothing.
 func (q Query) ForUpdate() Query {
-	q.q.Lock = abi.LockUpdate
+	q.change().Lock = abi.LockUpdate
 	return q
 }
 
 // ForShare is ForUpdate that lets others lock the rows for sharing too.
 func (q Query) ForShare() Query {
-	q.q.Lock = abi.LockShare
+	q.change().Lock = abi.LockShare
 	return q
 }
 
 // SkipLocked leaves out rows that somebody else has locked.
 func (q Query) SkipLocked() Query {
-	q.q.Wait = abi.WaitSkip
+	q.change().Wait = abi.WaitSkip
 	return q
 }
 
 // NoWait fails with [Busy] at a row that somebody else has locked.
 func (q Query) NoWait() Query {
-	q.q.Wait = abi.WaitError
+	q.change().Wait = abi.WaitError
 	return q
 }

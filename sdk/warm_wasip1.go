@@ -35,6 +35,7 @@ func warm() {
 		giveBack(newWriter())
 	}
 	contexts.One()
+	columnSlab.One()
 	condSlab.One()
 	valueSlab.One()
 	stringSlab.One()

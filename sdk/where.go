@@ -2,6 +2,7 @@ package odac
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/odac-run/odachost/abi"
 	"github.com/odac-run/odachost/sdk/internal/slab"
@@ -9,11 +10,21 @@ import (
 
 // The pieces that queries and their results are made of.
 var (
+	columnSlab slab.Slab[column]
 	condSlab   slab.Slab[abi.Cond]
 	valueSlab  slab.Slab[abi.Value]
 	stringSlab slab.Slab[string]
 	rowSlab    slab.Slab[Row]
 )
+
+// column is [abi.Column] without its methods, which would be part of every plugin.
+type column abi.Column
+
+// takeColumns is n new columns.
+func takeColumns(n int) []abi.Column {
+	list := columnSlab.Take(n)
+	return *(*[]abi.Column)(unsafe.Pointer(&list))
+}
 
 // conds is a condition in postfix order, as the ABI wants it: depth items on the stack are joined by and.
 type conds struct {
@@ -171,7 +182,7 @@ func (q Query) WhereNot(group func(w Query) Query) Query {
 }
 
 func (q Query) group(group func(w Query) Query) (Query, conds) {
-	inner := group(Query{q: abi.Query{Conn: q.q.Conn, Table: q.q.Table}})
+	inner := group(Query{q: common{Conn: q.q.Conn, Table: q.q.Table}})
 	if inner.err != nil && q.err == nil {
 		q.err = inner.err
 	}
@@ -196,7 +207,8 @@ func (q Query) Having(function Column, op string, value any) Query {
 		}
 	}
 	c.Func = function.c.Func
-	q.have = q.have.and(c)
+	r := q.change()
+	r.have = r.have.and(c)
 	return q
 }
 

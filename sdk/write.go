@@ -30,10 +30,10 @@ func (q Query) insert(rows []any) Query {
 		return q.fail(err.Error())
 	}
 	q.q.Verb, q.q.Fields, q.q.Rows = abi.VerbInsert, fields, values
-	if q.merge && q.q.Conflict != nil {
-		c := *q.q.Conflict
+	if q.merge && q.few().Conflict != nil {
+		c := *q.rare.Conflict
 		c.Update = slices.DeleteFunc(slices.Clone(fields), func(f string) bool { return slices.Contains(c.Columns, f) })
-		q.q.Conflict = &c
+		q.change().Conflict = &c
 	}
 	return q.write()
 }
@@ -126,14 +126,16 @@ func (q Query) Truncate() error {
 	if q.where.depth > 0 {
 		q = q.fail("Truncate takes no condition: use Delete")
 	}
-	q.q.Verb, q.q.Truncate = abi.VerbDelete, true
+	q.q.Verb = abi.VerbDelete
+	q.change().Truncate = true
 	_, err := q.write().run()
 	return err
 }
 
 // Returning makes Insert answer these columns of the new rows, UpdateRows of the changed and DeleteRows of the deleted ones.
 func (q Query) Returning(columns ...string) Query {
-	q.q.Returning = append(slices.Clip(q.q.Returning), columns...)
+	r := q.change()
+	r.Returning = append(slices.Clip(r.Returning), columns...)
 	return q
 }
 
@@ -148,7 +150,7 @@ func (q Query) OnConflict(columns ...string) Upsert { return Upsert{q, columns} 
 
 // Ignore leaves the row that is there.
 func (c Upsert) Ignore() Query {
-	c.q.q.Conflict = &abi.Conflict{Columns: c.columns}
+	c.q.change().Conflict = &abi.Conflict{Columns: c.columns}
 	return c.q
 }
 
@@ -157,7 +159,7 @@ func (c Upsert) Update(columns ...string) Query {
 	if len(c.columns) == 0 || len(columns) == 0 {
 		return c.q.fail("OnConflict(key columns...).Update(columns...) needs both")
 	}
-	c.q.q.Conflict = &abi.Conflict{Columns: c.columns, Update: columns}
+	c.q.change().Conflict = &abi.Conflict{Columns: c.columns, Update: columns}
 	return c.q
 }
 
@@ -166,7 +168,8 @@ func (c Upsert) Merge() Query {
 	if len(c.columns) == 0 {
 		return c.q.fail("OnConflict(key columns...).Merge() needs the key columns")
 	}
-	c.q.q.Conflict, c.q.merge = &abi.Conflict{Columns: c.columns}, true
+	c.q.change().Conflict = &abi.Conflict{Columns: c.columns}
+	c.q.merge = true
 	return c.q
 }
 
@@ -175,12 +178,12 @@ func (c Upsert) Add(columns ...string) Query {
 	if len(c.columns) == 0 || len(columns) == 0 {
 		return c.q.fail("OnConflict(key columns...).Add(columns...) needs both")
 	}
-	c.q.q.Conflict = &abi.Conflict{Columns: c.columns, Add: columns}
+	c.q.change().Conflict = &abi.Conflict{Columns: c.columns, Add: columns}
 	return c.q
 }
 
 func (q Query) answering() Query {
-	if len(q.q.Returning) == 0 {
+	if len(q.few().Returning) == 0 {
 		return q.fail("UpdateRows and DeleteRows want Returning: the columns to answer")
 	}
 	return q
@@ -199,11 +202,11 @@ func (q Query) conditional() Query {
 
 // write refuses what does not belong to a write.
 func (q Query) write() Query {
-	switch {
+	switch r := q.few(); {
 	case q.cache:
 		q = q.fail("a write does not go with Cache")
-	case len(q.q.Joins)+len(q.q.Group)+len(q.q.Order)+len(q.q.Columns)+len(q.q.Unions)+len(q.q.After) > 0 || q.q.Distinct || q.q.Limit+q.q.Offset > 0 ||
-		q.have.depth > 0 || q.q.Lock != 0 || q.q.From != 0:
+	case len(q.q.Order)+len(q.q.Columns)+len(r.Joins)+len(r.Group)+len(r.Unions)+len(r.After) > 0 || q.q.Limit+q.q.Offset > 0 ||
+		r.Distinct || r.have.depth > 0 || r.Lock != 0 || r.From != 0:
 		q = q.fail("a write takes conditions alone: no Select, Join, Group, Having, Order, Limit, Offset, After, Distinct, Union or lock")
 	}
 	return q
