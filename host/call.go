@@ -29,6 +29,8 @@ type call struct {
 
 	starting bool // _initialize runs
 
+	asked abi.Query // memory for the query that runs; what it refers to is never used again
+
 	hostCalls, requests, logLines int64 // used so far
 
 	txs     []*openTx          // index is id - 1; nil once closed

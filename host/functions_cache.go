@@ -64,13 +64,13 @@ func (c *call) cached(conn *connection, q *abi.Query, key cache.Key, resp []byte
 	case what.Write:
 		return nil, invalid("only a select outside of a transaction can be cached")
 	case what.Volatile:
-		return db.Query(c.context(), q, budget, resp)
+		return db.Run(c.context(), what, q, budget, resp)
 	}
 	tables := conn.tables(what.Touches, false)
 	c.rev.reads.put(key, knownRead{conn, catalog, tables})
 	c.ec.Wait() // another goroutine loads it
 	value, status, err := conn.cache.Get(c.context(), key, tables, ttlOf(q.TTL), func(ctx context.Context) ([]byte, error) {
-		return db.Query(ctx, q, budget, nil)
+		return db.Query(ctx, q, budget, nil) // compiled now: the tables may have changed since they were looked at
 	})
 	switch {
 	case errors.Is(err, cache.ErrLoadTimeout):

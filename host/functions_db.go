@@ -141,8 +141,9 @@ func (c *call) budget() database.Budget {
 }
 
 func dbQuery(c *call, req, resp []byte) ([]byte, error) {
-	var q abi.Query
-	if err := decode(req, &q); err != nil {
+	q := &c.asked
+	*q = abi.Query{}
+	if err := decode(req, q); err != nil {
 		return nil, err
 	}
 	conn, err := c.rev.tenant.conn(c.context(), q.Conn)
@@ -150,7 +151,7 @@ func dbQuery(c *call, req, resp []byte) ([]byte, error) {
 		return nil, err
 	}
 	resp = c.room(resp)
-	return c.again(conn, q.Tx, func() ([]byte, error) { return c.query(&q, resp) })
+	return c.again(conn, q.Tx, func() ([]byte, error) { return c.query(q, resp) })
 }
 
 // again runs a statement outside of a transaction once more if it failed because the tables changed meanwhile: nothing came of the first.
@@ -177,10 +178,10 @@ func (c *call) query(q *abi.Query, resp []byte) ([]byte, error) {
 			return nil, err
 		}
 		tx.root.written = append(tx.root.written, conn.tables(what.Touches, true)...)
-		return tx.Query(c.context(), q, c.budget(), resp)
+		return tx.Run(c.context(), what, q, c.budget(), resp)
 	}
 	if !what.Write {
-		return db.Query(c.context(), q, c.budget(), resp)
+		return db.Run(c.context(), what, q, c.budget(), resp)
 	}
 	if err := c.mayWrite(conn); err != nil {
 		return nil, err
@@ -189,7 +190,7 @@ func (c *call) query(q *abi.Query, resp []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer conn.cache.BeginWrite(conn.tables(what.Touches, true)...).End()
-	return db.Query(c.context(), q, c.budget(), resp)
+	return db.Run(c.context(), what, q, c.budget(), resp)
 }
 
 // flushBefore applies what is buffered for the table that a statement writes: a direct write must not be overtaken by an older buffered

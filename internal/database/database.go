@@ -101,19 +101,29 @@ func (db *DB) Under(a *Access) *DB {
 // as it was. The message is a MessagePack fixmap of at most 4 pairs without the key "h" ([abi.Result].Cached), so that a cache can
 // add it: add 1 to the first byte and append the pair.
 func (db *DB) Query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
+	st, err := db.statement(ctx, q)
+	if err != nil {
+		return dst, db.counted(err)
+	}
+	return db.Run(ctx, Description{statement: st}, q, budget, dst)
+}
+
+// Run is Query of what [DB.Describe] described without an error.
+func (db *DB) Run(ctx context.Context, what Description, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
+	out, err := db.run(ctx, what.statement, q, budget, dst)
+	return out, db.counted(err)
+}
+
+// counted counts a statement that was run, and its error.
+func (db *DB) counted(err error) error {
 	db.queries.Add(1)
-	out, err := db.query(ctx, q, budget, dst)
 	if err != nil {
 		db.errors.Add(1)
 	}
-	return out, err
+	return err
 }
 
-func (db *DB) query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
-	st, err := db.statement(ctx, q)
-	if err != nil {
-		return dst, err
-	}
+func (db *DB) run(ctx context.Context, st *statement, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
 	if st.lock {
 		return dst, invalidf("a lock lasts as long as its transaction: begin one for the select from %s", st.table.Name)
 	}
@@ -184,6 +194,8 @@ type Description struct {
 	Touches  []Touch
 	Write    bool // it changes or locks rows
 	Volatile bool // its answer changes without a write: do not cache it
+
+	statement *statement
 }
 
 // Describe checks q and says what it does. SQL text, the first time, takes a connection that reads. With an error the touches are those that
@@ -193,7 +205,7 @@ func (db *DB) Describe(ctx context.Context, q *abi.Query) (Description, error) {
 	if st == nil {
 		return Description{}, err
 	}
-	return Description{Touches: st.touches, Write: st.verb != abi.VerbSelect || st.lock, Volatile: st.volatile || st.raw.now(q)}, err
+	return Description{Touches: st.touches, Write: st.verb != abi.VerbSelect || st.lock, Volatile: st.volatile || st.raw.now(q), statement: st}, err
 }
 
 // Touch is a table that a query reads or writes.
@@ -262,7 +274,11 @@ func (db *DB) Version() string { return db.engine.version() }
 // Ping reads a row of some table, to say whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
 	for _, t := range db.Catalog().tables {
-		_, err := db.query(ctx, &abi.Query{Table: t.Name, Limit: 1}, Budget{}, nil)
+		q := &abi.Query{Table: t.Name, Limit: 1}
+		st, err := db.statement(ctx, q)
+		if err == nil {
+			_, err = db.run(ctx, st, q, Budget{}, nil)
+		}
 		return err
 	}
 	_, err := db.engine.inspect(ctx) // no table yet: the schema is all there is to read

@@ -3,7 +3,7 @@
 //	db, err := database.Open(ctx, database.Config{Type: "sqlite", Filename: "data/blog.db"})
 //	err = db.Reload(ctx, nanoids)                        // after a migration: read the tables again
 //	what, err := db.Describe(ctx, q)                     // what it touches, for grants and cache tags, before it runs
-//	dst, err = db.Query(ctx, q, database.Budget{}, dst)  // appends an encoded abi.Result to dst
+//	dst, err = db.Run(ctx, what, q, database.Budget{}, dst) // appends an encoded abi.Result to dst; db.Query is both
 //	dst, err = db.Batch(ctx, qs, database.Budget{}, dst) // several, all or none: an abi.BatchResult
 //	cursor, err := db.Cursor(ctx, q)                     // cursor.Next appends an abi.Page
 //	tx, err := db.Begin(ctx, database.TxOptions{})       // tx.Query, Batch, Cursor, Begin (a savepoint), Commit, Rollback

@@ -86,19 +86,20 @@ func (db *DB) Begin(ctx context.Context, o TxOptions) (*Tx, error) {
 
 // Query is like [DB.Query], within the transaction. In a read-only one a write is [abi.ErrnoInvalid].
 func (tx *Tx) Query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
-	tx.db.queries.Add(1)
-	out, err := tx.query(ctx, q, budget, dst)
-	if err != nil {
-		tx.db.errors.Add(1)
-	}
-	return out, err
-}
-
-func (tx *Tx) query(ctx context.Context, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
 	st, err := tx.db.statement(ctx, q)
 	if err != nil {
-		return dst, err
+		return dst, tx.db.counted(err)
 	}
+	return tx.Run(ctx, Description{statement: st}, q, budget, dst)
+}
+
+// Run is Query of what [DB.Describe] described without an error.
+func (tx *Tx) Run(ctx context.Context, what Description, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
+	out, err := tx.run(ctx, what.statement, q, budget, dst)
+	return out, tx.db.counted(err)
+}
+
+func (tx *Tx) run(ctx context.Context, st *statement, q *abi.Query, budget Budget, dst []byte) ([]byte, error) {
 	if err := tx.enter(ctx, st); err != nil {
 		return dst, err
 	}
