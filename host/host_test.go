@@ -324,3 +324,18 @@ func TestHostile(t *testing.T) {
 		})
 	}
 }
+
+// A guest in Go that holds more than half of its memory collects its garbage before it goes over the limit.
+func TestMemoryInHand(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.deploy(bundle(t, "app", "time: 5s", "time: 30s, memory: 48MiB"))
+	for range 2 {
+		if out, err := s.Call(t.Context(), "", "app", "hold", make([]byte, 28)); err != nil || string(out) != "29360128" {
+			t.Fatalf("%q, %v", out, err)
+		}
+	}
+	var failed *host.PluginError
+	if _, err := s.Call(t.Context(), "", "app", "hold", make([]byte, 60)); !errors.As(err, &failed) || failed.Errno.Kind() != "limit" {
+		t.Fatalf("over the limit: %v", err)
+	}
+}

@@ -64,18 +64,27 @@ func readStrings(b []byte) ([]string, []byte, error) {
 }
 
 // decodeResult reads the message Result. An empty answer is an empty result.
-func decodeResult(msg []byte) (r Result, err error) {
+func decodeResult(msg []byte) (Result, error) {
+	t := tableSlab.One()
+	r, err := t.result(msg)
+	if err == nil {
+		r.Rows = t.list()
+	}
+	return r, err
+}
+
+// result reads the message Result, its rows into the table.
+func (t *table) result(msg []byte) (r Result, err error) {
 	if len(msg) == 0 {
 		return r, nil
 	}
 	n, b, err := msgpack.ReadMapHeaderBytes(msg)
-	t := tableSlab.One()
 	for ; n > 0 && err == nil; n-- {
 		switch {
 		case len(b) > 1 && b[0] == 0xa1 && b[1] == 'c':
 			t.columns, b, err = readStrings(b[2:])
 		case len(b) > 1 && b[0] == 0xa1 && b[1] == 'r':
-			r.Rows, b, err = t.read(b[2:])
+			b, err = t.read(b[2:])
 		default:
 			b, err = r.field(b)
 		}

@@ -18,10 +18,12 @@ func (q Query) First() (Row, error) {
 		return Row{}, err
 	}
 	if len(r.Rows) == 0 {
-		return Row{}, newError(NotFound, "no such row in "+q.q.Table)
+		return Row{}, q.none()
 	}
 	return r.Rows[0], nil
 }
+
+func (q *Query) none() error { return newError(NotFound, "no such row in "+q.q.Table) }
 
 // Exists says whether there is a row.
 func (q Query) Exists() (bool, error) {
@@ -82,32 +84,32 @@ func (q Query) selectRows() (Result, error) {
 	return q.run()
 }
 
-// run sends the query.
+// run sends the query and reads the answer.
 func (q Query) run() (Result, error) {
-	if q.err != nil {
-		return Result{}, q.err
-	}
-	if q.rare != nil {
-		return q.runRare()
-	}
-	w := takeWriter() // not by hostCall, through whose interface q would escape to the heap
-	w.b = appendQuery(w.b, &q)
-	answer, errno := q.call(w.b)
-	giveBack(w)
-	if errno != abi.ErrnoOK {
-		return Result{}, failed(answer, errno)
-	}
-	return decodeResult(answer)
-}
-
-// runRare is run of a query with something rare.
-func (q Query) runRare() (Result, error) {
-	msg := q.message()
-	answer, err := hostCall(q.call, &msg)
+	answer, err := q.send()
 	if err != nil {
 		return Result{}, err
 	}
 	return decodeResult(answer)
+}
+
+// send sends the query and gives the answer's message.
+func (q *Query) send() ([]byte, error) {
+	if q.err != nil {
+		return nil, q.err
+	}
+	if q.rare != nil {
+		msg := q.message()
+		return hostCall(q.call, &msg)
+	}
+	w := takeWriter() // not by hostCall, through whose interface q would escape to the heap
+	w.b = appendQuery(w.b, q)
+	answer, errno := q.call(w.b)
+	giveBack(w)
+	if errno != abi.ErrnoOK {
+		return nil, failed(answer, errno)
+	}
+	return answer, nil
 }
 
 // message is the query as it is sent.

@@ -25,11 +25,10 @@ func sample() Row {
 func tableOf(columns []string, values ...Value) Row {
 	t := table{columns: columns}
 	b, _ := abi.Rows{values}.MarshalMsg(nil) // never fails
-	rows, _, err := t.read(b)
-	if err != nil {
+	if _, err := t.read(b); err != nil {
 		panic(err)
 	}
-	return rows[0]
+	return t.list()[0]
 }
 
 func TestRowGetters(t *testing.T) {
@@ -141,27 +140,29 @@ func FuzzResult(f *testing.F) {
 				t.Errorf("%v", err)
 			}
 		}
-		if len(got.Rows) > 0 {
-			scanAny[struct {
-				A int64
-				B string
-			}](got.Rows)
-			scanAny[struct {
-				A float64
-				B time.Time
-			}](got.Rows)
-			scanAny[struct {
-				B bool
-				A []byte
-			}](got.Rows)
+		var t2 table
+		if _, err := t2.result(msg); err != nil {
+			t.Fatal(err)
 		}
+		scanAny[struct {
+			A int64
+			B string
+		}](&t2)
+		scanAny[struct {
+			A float64
+			B time.Time
+		}](&t2)
+		scanAny[struct {
+			B bool
+			A []byte
+		}](&t2)
 	})
 }
 
 // scanAny scans what may not fit, and looks at every byte of what was scanned.
-func scanAny[T any](rows Rows) {
-	list := make([]T, len(rows))
-	_ = scanRows(rows, reflect.TypeFor[T](), unsafe.Pointer(unsafe.SliceData(list))) // that it does not fit is well
+func scanAny[T any](rows *table) {
+	list := make([]T, rows.n)
+	_ = rows.scan(reflect.TypeFor[T](), unsafe.Pointer(unsafe.SliceData(list))) // that it does not fit is well
 	_ = fmt.Sprint(list)
 }
 

@@ -22,22 +22,25 @@ func (q Query) Scan(dst any) error {
 	}
 	v := p.Elem()
 	if v.Kind() == reflect.Struct {
-		row, err := q.First()
-		if err != nil {
+		t, err := q.Limit(1).table()
+		switch {
+		case err != nil:
 			return err
+		case t.n == 0:
+			return q.none()
 		}
-		return scanRows(Rows{row}, v.Type(), v.Addr().UnsafePointer())
+		return t.scan(v.Type(), v.Addr().UnsafePointer())
 	}
 	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Struct {
 		return newError(Invalid, "odac: Scan wants a pointer to a struct or to a slice of structs")
 	}
-	rows, err := q.All()
+	t, err := q.table()
 	if err != nil {
 		return err
 	}
-	list := reflect.MakeSlice(v.Type(), len(rows), len(rows))
-	if len(rows) > 0 {
-		if err := scanRows(rows, v.Type().Elem(), list.UnsafePointer()); err != nil {
+	list := reflect.MakeSlice(v.Type(), t.n, t.n)
+	if t.n > 0 {
+		if err := t.scan(v.Type().Elem(), list.UnsafePointer()); err != nil {
 			return err
 		}
 	}
@@ -45,12 +48,29 @@ func (q Query) Scan(dst any) error {
 	return nil
 }
 
+// table reads the rows.
+func (q Query) table() (*table, error) {
+	q.q.Verb = abi.VerbSelect
+	answer, err := q.send()
+	if err != nil {
+		return nil, err
+	}
+	t := tableSlab.One()
+	_, err = t.result(answer)
+	return t, err
+}
+
 // target is a field that gets a column's values.
 type target struct {
 	column, field int
 	offset        uintptr
-	fill          func(rows Rows, cell int, to unsafe.Pointer, size uintptr) int
+	fill          filler
 }
+
+// filler sets the fields of structs, size bytes apart from to on, from a column's values in the rows that begin at, until one is of another kind
+// or there are no more. It says how many it set, and where the row after them begins. It calls nothing, because a call takes a guest as
+// long as to set a field.
+type filler func(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int)
 
 // targets finds the fields of the columns.
 func targets(t reflect.Type, columns []string) (list []target) {
@@ -80,94 +100,82 @@ func targets(t reflect.Type, columns []string) (list []target) {
 	return list
 }
 
-// scanRows fills structs that lie one after the other in memory, field by field: the values of one column are mostly of one kind, so that a
-// tight loop does them; reflection, which takes a guest ten times as long, does the others.
-func scanRows(rows Rows, t reflect.Type, first unsafe.Pointer) error {
-	fields := targets(t, rows[0].Columns())
-	size := t.Size()
+// scan fills structs that lie one after the other in memory, one for each row, field by field: the values of one column are mostly of one kind, so
+// that a tight loop does them; reflection, which takes a guest ten times as long, does the others.
+func (t *table) scan(typ reflect.Type, first unsafe.Pointer) error {
+	fields, size := targets(typ, t.columns), typ.Size()
 	for j := range fields {
 		f := &fields[j]
-		for i := 0; i < len(rows); i++ {
-			dst := unsafe.Add(first, uintptr(i)*size)
-			if i += f.fill(rows[i:], f.column, unsafe.Add(dst, f.offset), size); i == len(rows) {
+		at := firstRow
+		for i := 0; i < t.n; i++ {
+			var n int
+			n, at = f.fill(t, at, t.n-i, f.column, unsafe.Add(first, uintptr(i)*size+f.offset), size)
+			if i += n; i == t.n {
 				break
 			}
-			r := rows[i]
-			if f.column >= int(r.n) {
+			r := Row{t, uint32(at), load32(t.rows, at+4)}
+			if at += int(load32(t.rows, at)); f.column >= int(r.n) {
 				continue
 			}
 			v := r.nth(f.column)
-			if !setField(reflect.NewAt(t, unsafe.Add(first, uintptr(i)*size)).Elem().Field(f.field), v) {
-				field := t.Field(f.field)
-				return newError(Invalid, "odac: column "+r.t.columns[f.column]+" is "+v.Kind().String()+" and does not fit field "+field.Name+" "+field.Type.String())
+			if !setField(reflect.NewAt(typ, unsafe.Add(first, uintptr(i)*size)).Elem().Field(f.field), v) {
+				field := typ.Field(f.field)
+				return newError(Invalid, "odac: column "+t.columns[f.column]+" is "+v.Kind().String()+" and does not fit field "+field.Name+" "+field.Type.String())
 			}
 		}
 	}
 	return nil
 }
 
-// The functions that fill set the fields of rows, size bytes apart, from the column's values until one is of another kind, and say how many
-// they set. They call nothing, because a call takes a guest as long as to set a field.
+func fillNone(_ *table, at, _, _ int, _ unsafe.Pointer, _ uintptr) (done, after int) { return 0, at }
 
-func fillNone(Rows, int, unsafe.Pointer, uintptr) int { return 0 }
-
-func fillInts(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
-	t := rows[0].t
-	for i := range rows {
-		cell := rows[i].cell(column)
-		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindInt {
-			return i
-		}
-		*(*int64)(to) = int64(load64(t.rows, cell))
-		to = unsafe.Add(to, size)
-	}
-	return len(rows)
+// has says whether the row at has a value of the column, and of that kind.
+func (t *table) has(at, column int, kind abi.Kind) bool {
+	return column < int(load32(t.rows, at+4)) && t.kind(at+abi.RowHeadBytes+column*abi.CellBytes) == kind
 }
 
-func fillFloats(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
-	t := rows[0].t
-	for i := range rows {
-		cell := rows[i].cell(column)
-		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindFloat {
-			return i
-		}
-		*(*float64)(to) = math.Float64frombits(load64(t.rows, cell))
-		to = unsafe.Add(to, size)
+func fillInts(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
+	cell := abi.RowHeadBytes + column*abi.CellBytes
+	for ; done < rows && t.has(at, column, abi.KindInt); done++ {
+		*(*int64)(to) = int64(load64(t.rows, at+cell))
+		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
 	}
-	return len(rows)
+	return done, at
 }
 
-func fillBools(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
-	t := rows[0].t
-	for i := range rows {
-		cell := rows[i].cell(column)
-		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindBool {
-			return i
-		}
-		*(*bool)(to) = t.rows[cell] == 1
-		to = unsafe.Add(to, size)
+func fillFloats(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
+	cell := abi.RowHeadBytes + column*abi.CellBytes
+	for ; done < rows && t.has(at, column, abi.KindFloat); done++ {
+		*(*float64)(to) = math.Float64frombits(load64(t.rows, at+cell))
+		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
 	}
-	return len(rows)
+	return done, at
 }
 
-func fillStrings(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
-	t := rows[0].t
-	for i := range rows {
-		cell := rows[i].cell(column)
-		if uint32(column) >= rows[i].n {
-			return i
-		}
-		if kind := t.kind(cell); kind != abi.KindText && kind != abi.KindDecimal && kind != abi.KindJSON {
-			return i
-		}
-		from, n := uint64(rows[i].at)+load64(t.rows, cell), uint64(load32(t.rows, cell+8))
-		if from > uint64(len(t.rows)) || n > uint64(len(t.rows))-from {
-			return i
-		}
-		*(*string)(to) = unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(t.rows)), from)), n)
-		to = unsafe.Add(to, size)
+func fillBools(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
+	cell := abi.RowHeadBytes + column*abi.CellBytes
+	for ; done < rows && t.has(at, column, abi.KindBool); done++ {
+		*(*bool)(to) = t.rows[at+cell] == 1
+		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
 	}
-	return len(rows)
+	return done, at
+}
+
+func fillStrings(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
+	cell := abi.RowHeadBytes + column*abi.CellBytes
+	data, total := unsafe.Pointer(unsafe.SliceData(t.rows)), uint64(len(t.rows))
+	for ; done < rows && column < int(load32(t.rows, at+4)); done++ {
+		if kind := t.kind(at + cell); kind != abi.KindText && kind != abi.KindDecimal && kind != abi.KindJSON {
+			break
+		}
+		from, n := uint64(at)+load64(t.rows, at+cell), uint64(load32(t.rows, at+cell+8))
+		if from > total || n > total-from {
+			break
+		}
+		*(*string)(to) = unsafe.String((*byte)(unsafe.Add(data, from)), n)
+		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
+	}
+	return done, at
 }
 
 // instant is a [time.Time] as package time keeps one in UTC without a monotonic clock, if plainTime.
@@ -186,21 +194,17 @@ var plainTime = func() bool {
 	return unsafe.Sizeof(t) == unsafe.Sizeof(instant{}) && *(*instant)(unsafe.Pointer(&t)) == instant{nsec: 987654321, sec: 1234567890 + year1}
 }()
 
-func fillTimes(rows Rows, column int, to unsafe.Pointer, size uintptr) int {
-	t := rows[0].t
-	for i := range rows {
-		cell := rows[i].cell(column)
-		if uint32(column) >= rows[i].n || t.kind(cell) != abi.KindTime {
-			return i
-		}
-		nsec := load32(t.rows, cell+8)
+func fillTimes(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
+	cell := abi.RowHeadBytes + column*abi.CellBytes
+	for ; done < rows && t.has(at, column, abi.KindTime); done++ {
+		nsec := load32(t.rows, at+cell+8)
 		if nsec >= 1e9 {
-			return i
+			break
 		}
-		*(*instant)(to) = instant{nsec: uint64(nsec), sec: int64(load64(t.rows, cell)) + year1}
-		to = unsafe.Add(to, size)
+		*(*instant)(to) = instant{nsec: uint64(nsec), sec: int64(load64(t.rows, at+cell)) + year1}
+		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
 	}
-	return len(rows)
+	return done, at
 }
 
 func columnOf(f reflect.StructField) string {

@@ -12,6 +12,7 @@ import (
 type table struct {
 	columns []string
 	rows    []byte
+	n       int // how many
 
 	// In a guest, of more than one row: the text by which each column was asked for, and which was asked for last. It is the same text
 	// row after row, so that its address says which column it is; a comparison would be a call, which takes a guest 20 ns.
@@ -21,37 +22,52 @@ type table struct {
 
 var tableSlab slab.Slab[table]
 
+// firstRow is where in rows the first of them begins: behind their number.
+const firstRow = 4
+
 // read reads the rows at the head of b, and gives what follows them. Of each row it makes sure that it has the cells it claims.
-func (t *table) read(b []byte) (Rows, []byte, error) {
+func (t *table) read(b []byte) ([]byte, error) {
 	data, rest, err := msgpack.ReadBytesZC(b)
 	if err != nil {
-		return nil, b, err
+		return b, err
 	}
-	if len(data) < 8 {
-		return nil, rest, nil // of no rows
+	if len(data) < firstRow {
+		return b, msgpack.ErrShortBytes
 	}
 	n := int(load32(data, 0))
 	if n > len(data)/abi.RowHeadBytes {
-		return nil, b, msgpack.ErrShortBytes
+		return b, msgpack.ErrShortBytes
 	}
-	rows := Rows(rowSlab.Take(n))
-	t.rows = data
-	at := 4
-	for i := range rows {
+	at := firstRow
+	for range n {
 		if at+abi.RowHeadBytes > len(data) {
-			return nil, b, msgpack.ErrShortBytes
+			return b, msgpack.ErrShortBytes
 		}
 		size, cells := int(load32(data, at)), int(load32(data, at+4))
 		if size < abi.RowHeadBytes+cells*abi.CellBytes || at+size > len(data) {
-			return nil, b, msgpack.ErrShortBytes
+			return b, msgpack.ErrShortBytes
 		}
-		rows[i] = Row{t, uint32(at), uint32(cells)}
 		at += size
 	}
-	if alone && n > 1 && len(t.columns) > 0 {
+	t.rows, t.n = data, n
+	return rest, nil
+}
+
+// list is the rows one by one.
+func (t *table) list() Rows {
+	if t.n == 0 {
+		return nil
+	}
+	if alone && t.n > 1 {
 		t.asked = stringSlab.Take(len(t.columns))
 	}
-	return rows, rest, nil
+	rows := Rows(rowSlab.Take(t.n))
+	at := firstRow
+	for i := range rows {
+		rows[i] = Row{t, uint32(at), load32(t.rows, at+4)}
+		at += int(load32(t.rows, at))
+	}
+	return rows
 }
 
 // find is where in the table's rows a column's cell is, -1 if there is no such column. Columns are mostly asked for in their order, row by row.
@@ -60,7 +76,7 @@ func (r Row) find(column string) int {
 	if t == nil {
 		return -1
 	}
-	if t.asked != nil {
+	if len(t.asked) > 0 {
 		i := t.last + 1
 		if i >= len(t.asked) {
 			i = 0
@@ -75,7 +91,7 @@ func (r Row) find(column string) int {
 	}
 	for i := range t.columns {
 		if t.columns[i] == column && uint32(i) < r.n {
-			if t.asked != nil {
+			if i < len(t.asked) {
 				t.asked[i], t.last = column, i
 			}
 			return r.cell(i)

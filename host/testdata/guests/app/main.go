@@ -73,6 +73,7 @@ func init() {
 	queries()
 	sockets()
 	odac.Func("echo", func(body []byte) ([]byte, error) { return body, nil })
+	odac.Func("hold", hold)
 	odac.Func("twice", func(body []byte) ([]byte, error) { return append(body, body...), nil })
 	odac.Func("fail", func([]byte) ([]byte, error) { return nil, odac.Fail(odac.Conflict, "no") })
 	odac.Every("tick", time.Second, func(odac.Tick) error {
@@ -254,3 +255,19 @@ func sockets() {
 		},
 	})
 }
+
+// hold keeps as many MiB as its input has bytes, and makes as much garbage ten times over.
+func hold(body []byte) ([]byte, error) {
+	const piece = 64 << 10
+	var kept [][]byte
+	for range len(body) * (1 << 20 / piece) {
+		kept = append(kept, make([]byte, piece))
+	}
+	for i := range 10 * len(kept) {
+		garbage = make([]byte, piece)
+		garbage[0] = kept[i%len(kept)][0]
+	}
+	return []byte(strconv.Itoa(len(kept) * piece)), nil
+}
+
+var garbage []byte
