@@ -197,7 +197,7 @@ func FuzzReset(f *testing.F) {
 				case int(s[0]) < len(exports):
 					export := exports[s[0]]
 					if export == "fill" || export == "copy" {
-						n <<= 9
+						n <<= 11
 					}
 					args := []uint64{at, n}
 					if _, err := in.Call(t.Context(), nil, time.Time{}, export, args...); err != nil {

@@ -14,12 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How many private pages an instance may collect before all are dropped, and after how many resets that is done anyway:
-// a page that was written once is copied back at every reset from then on, until it is dropped.
+// A page that was written to is copied back at every reset from then on, which takes a tenth of what it takes to get it anew at its next
+// write. So what calls write to is kept, and what one call out of many wrote to is not.
 const (
-	maxPrivatePages = 1024
-	dropEvery       = 256
-	dropFrom        = 16
+	// maxPrivatePages is how many pages an instance keeps; above, all are dropped.
+	maxPrivatePages = 2048
+	// maxSurge is how many pages one call may add. Of a call that adds more they are dropped, unless the call before added as many too.
+	maxSurge = 64
+	// maxCopied is after how many copied pages all are dropped, so that those are found again that calls still write to.
+	maxCopied = 1 << 16
 )
 
 // mappedMemories maps memories from the operating system and images from a memfd, privately, so that the instances of a
@@ -149,10 +152,11 @@ type mappedMemory struct {
 	memories *mappedMemories
 	reserved []byte
 	used     uint64
-	// resets since the private pages were last dropped.
-	resets int
-	// known are the pages that were private at the last scan.
-	known []region
+	// known are the pages that were private at the last scan, settled those before it.
+	known, settled []region
+	// copied is how many pages were copied back since they were last dropped, surged that the last call added many.
+	copied int
+	surged bool
 	// sure says that no others are, called that a call began after the last reset, pinned that it keeps its thread, which had had
 	// so many faults when it began.
 	sure, called, pinned bool
@@ -267,20 +271,61 @@ func (m *mappedMemory) reset(img image, contents []byte) error {
 	if m.memories.mode == resetDrop {
 		return m.drop(contents)
 	}
+	surge := 0
 	if !sure {
+		m.known, m.settled = m.settled[:0], m.known
 		if err := m.scan(contents); err != nil {
 			return m.drop(contents)
 		}
+		surge = pagesOf(m.known) - pagesOf(m.settled)
 	}
-	source := img.bytes()
-	pages := 0
-	for _, r := range m.known {
-		copy(contents[r.start:r.end], source[r.start:r.end])
-		pages += int(r.end-r.start) / pageSize
+	first := surge > maxSurge && !m.surged
+	if m.surged = surge > maxSurge; first {
+		if err := m.dropAdded(contents); err != nil {
+			return m.drop(contents)
+		}
 	}
-	if m.resets++; pages > maxPrivatePages || m.resets >= dropEvery && pages >= dropFrom {
+	pages := pagesOf(m.known)
+	if m.copied += pages; pages > maxPrivatePages || m.copied > maxCopied {
 		return m.drop(contents)
 	}
+	source := img.bytes()
+	for _, r := range m.known {
+		copy(contents[r.start:r.end], source[r.start:r.end])
+	}
+	return nil
+}
+
+func pagesOf(regions []region) (n int) {
+	for _, r := range regions {
+		n += int(r.end-r.start) / pageSize
+	}
+	return n
+}
+
+// dropAdded drops what is known and was not settled. Both are in order.
+func (m *mappedMemory) dropAdded(contents []byte) error {
+	settled := m.settled
+	for _, r := range m.known {
+		for at := r.start; at < r.end; {
+			for len(settled) > 0 && settled[0].end <= at {
+				settled = settled[1:]
+			}
+			end := r.end
+			if len(settled) > 0 && settled[0].start < end {
+				end = max(settled[0].start, at)
+			}
+			if end > at {
+				if err := unix.Madvise(contents[at:end], unix.MADV_DONTNEED); err != nil {
+					return err
+				}
+			}
+			if at = end; len(settled) > 0 && settled[0].start <= at {
+				at = max(at, min(settled[0].end, r.end))
+			}
+		}
+	}
+	m.known, m.settled = m.settled, m.known
 	return nil
 }
 
@@ -310,7 +355,7 @@ func (m *mappedMemory) trim(contents []byte) error {
 
 // drop gives the private pages back to the system, so that the image shows again.
 func (m *mappedMemory) drop(contents []byte) error {
-	m.resets, m.known = 0, m.known[:0]
+	m.copied, m.known = 0, m.known[:0]
 	if err := unix.Madvise(contents, unix.MADV_DONTNEED); err != nil {
 		return fmt.Errorf("drop private pages: %w", err)
 	}
