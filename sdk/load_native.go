@@ -2,8 +2,16 @@
 
 package odac
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
-// load32 and load64 read a number at an offset that lies within b.
-func load32(b []byte, at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
-func load64(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+// load32 and load64 read a number at an offset from base.
+func load32(base unsafe.Pointer, at int) uint32 {
+	return binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(base, at))[:])
+}
+
+func load64(base unsafe.Pointer, at int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(base, at))[:])
+}

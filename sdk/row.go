@@ -60,7 +60,7 @@ func (r Row) Int(column string) int64 {
 		return 0
 	}
 	if r.t.kind(cell) == abi.KindInt {
-		return int64(load64(r.t.rows, cell))
+		return int64(load64(r.t.base, cell))
 	}
 	i, _ := intOf(r.value(cell))
 	return i

@@ -29,6 +29,7 @@ func (q Query) Scan(dst any) error {
 		case t.n == 0:
 			return q.none()
 		}
+		t.n = 1 // there is room for one, however many came
 		return t.scan(v.Type(), v.Addr().UnsafePointer())
 	}
 	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Struct {
@@ -67,10 +68,10 @@ type target struct {
 	fill          filler
 }
 
-// filler sets the fields of structs, size bytes apart from to on, from a column's values in the rows that begin at, until one is of another kind
+// filler sets the fields of structs, size bytes apart from to on, from the cells of a column in rows that begin at, until one is of another kind
 // or there are no more. It says how many it set, and where the row after them begins. It calls nothing, because a call takes a guest as
-// long as to set a field.
-type filler func(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int)
+// long as to set a field, and looks at what a cell holds beside its number, its kind and more, as one.
+type filler func(base unsafe.Pointer, at, rows, cell int, to unsafe.Pointer, size uintptr) (done, after int)
 
 // targets finds the fields of the columns.
 func targets(t reflect.Type, columns []string) (list []target) {
@@ -106,15 +107,18 @@ func (t *table) scan(typ reflect.Type, first unsafe.Pointer) error {
 	fields, size := targets(typ, t.columns), typ.Size()
 	for j := range fields {
 		f := &fields[j]
-		at := firstRow
+		if f.column >= t.cells {
+			f.fill = fillNone
+		}
+		at, cell := firstRow, abi.RowHeadBytes+f.column*abi.CellBytes
 		for i := 0; i < t.n; i++ {
 			var n int
-			n, at = f.fill(t, at, t.n-i, f.column, unsafe.Add(first, uintptr(i)*size+f.offset), size)
+			n, at = f.fill(t.base, at, t.n-i, cell, unsafe.Add(first, uintptr(i)*size+f.offset), size)
 			if i += n; i == t.n {
 				break
 			}
-			r := Row{t, uint32(at), load32(t.rows, at+4)}
-			if at += int(load32(t.rows, at)); f.column >= int(r.n) {
+			r := Row{t, uint32(at), load32(t.base, at+4)}
+			if at += int(load32(t.base, at)); f.column >= int(r.n) {
 				continue
 			}
 			v := r.nth(f.column)
@@ -127,53 +131,61 @@ func (t *table) scan(typ reflect.Type, first unsafe.Pointer) error {
 	return nil
 }
 
-func fillNone(_ *table, at, _, _ int, _ unsafe.Pointer, _ uintptr) (done, after int) { return 0, at }
-
-// has says whether the row at has a value of the column, and of that kind.
-func (t *table) has(at, column int, kind abi.Kind) bool {
-	return column < int(load32(t.rows, at+4)) && t.kind(at+abi.RowHeadBytes+column*abi.CellBytes) == kind
+func fillNone(_ unsafe.Pointer, at, _, _ int, _ unsafe.Pointer, _ uintptr) (done, after int) {
+	return 0, at
 }
 
-func fillInts(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
-	cell := abi.RowHeadBytes + column*abi.CellBytes
-	for ; done < rows && t.has(at, column, abi.KindInt); done++ {
-		*(*int64)(to) = int64(load64(t.rows, at+cell))
-		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
+func fillInts(base unsafe.Pointer, at, rows, cell int, to unsafe.Pointer, size uintptr) (done, after int) {
+	for ; done < rows && load64(base, at+cell+8) == uint64(abi.KindInt)<<32; done++ {
+		*(*int64)(unsafe.Add(to, uintptr(done)*size)) = int64(load64(base, at+cell))
+		at += int(load32(base, at))
 	}
 	return done, at
 }
 
-func fillFloats(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
-	cell := abi.RowHeadBytes + column*abi.CellBytes
-	for ; done < rows && t.has(at, column, abi.KindFloat); done++ {
-		*(*float64)(to) = math.Float64frombits(load64(t.rows, at+cell))
-		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
+func fillFloats(base unsafe.Pointer, at, rows, cell int, to unsafe.Pointer, size uintptr) (done, after int) {
+	for ; done < rows && load64(base, at+cell+8) == uint64(abi.KindFloat)<<32; done++ {
+		*(*float64)(unsafe.Add(to, uintptr(done)*size)) = math.Float64frombits(load64(base, at+cell))
+		at += int(load32(base, at))
 	}
 	return done, at
 }
 
-func fillBools(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
-	cell := abi.RowHeadBytes + column*abi.CellBytes
-	for ; done < rows && t.has(at, column, abi.KindBool); done++ {
-		*(*bool)(to) = t.rows[at+cell] == 1
-		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
+func fillBools(base unsafe.Pointer, at, rows, cell int, to unsafe.Pointer, size uintptr) (done, after int) {
+	for ; done < rows && load64(base, at+cell+8) == uint64(abi.KindBool)<<32; done++ {
+		*(*bool)(unsafe.Add(to, uintptr(done)*size)) = load64(base, at+cell) == 1
+		at += int(load32(base, at))
 	}
 	return done, at
 }
 
-func fillStrings(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
-	cell := abi.RowHeadBytes + column*abi.CellBytes
-	data, total := unsafe.Pointer(unsafe.SliceData(t.rows)), uint64(len(t.rows))
-	for ; done < rows && column < int(load32(t.rows, at+4)); done++ {
-		if kind := t.kind(at + cell); kind != abi.KindText && kind != abi.KindDecimal && kind != abi.KindJSON {
+// texts are the kinds that fit a string, each a bit.
+const texts = 1<<abi.KindText | 1<<abi.KindDecimal | 1<<abi.KindJSON
+
+func fillStrings(base unsafe.Pointer, at, rows, cell int, to unsafe.Pointer, size uintptr) (done, after int) {
+	for ; done < rows; done++ {
+		from, more, next := load64(base, at+cell), load64(base, at+cell+8), uint64(load32(base, at))
+		n := more & math.MaxUint32
+		if texts>>(more>>32)&1 == 0 || from > next || n > next-from {
 			break
 		}
-		from, n := uint64(at)+load64(t.rows, at+cell), uint64(load32(t.rows, at+cell+8))
-		if from > total || n > total-from {
+		if n == 0 {
+			from = 0 // what is empty may lie at the end, behind which nothing of ours is
+		}
+		*(*string)(unsafe.Add(to, uintptr(done)*size)) = unsafe.String((*byte)(unsafe.Add(base, uint64(at)+from)), n)
+		at += int(next)
+	}
+	return done, at
+}
+
+func fillTimes(base unsafe.Pointer, at, rows, cell int, to unsafe.Pointer, size uintptr) (done, after int) {
+	for ; done < rows; done++ {
+		nsec := load64(base, at+cell+8) - uint64(abi.KindTime)<<32
+		if nsec >= 1e9 {
 			break
 		}
-		*(*string)(to) = unsafe.String((*byte)(unsafe.Add(data, from)), n)
-		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
+		*(*instant)(unsafe.Add(to, uintptr(done)*size)) = instant{nsec: nsec, sec: int64(load64(base, at+cell)) + year1}
+		at += int(load32(base, at))
 	}
 	return done, at
 }
@@ -193,19 +205,6 @@ var plainTime = func() bool {
 	t := time.Unix(1234567890, 987654321).UTC()
 	return unsafe.Sizeof(t) == unsafe.Sizeof(instant{}) && *(*instant)(unsafe.Pointer(&t)) == instant{nsec: 987654321, sec: 1234567890 + year1}
 }()
-
-func fillTimes(t *table, at, rows, column int, to unsafe.Pointer, size uintptr) (done, after int) {
-	cell := abi.RowHeadBytes + column*abi.CellBytes
-	for ; done < rows && t.has(at, column, abi.KindTime); done++ {
-		nsec := load32(t.rows, at+cell+8)
-		if nsec >= 1e9 {
-			break
-		}
-		*(*instant)(to) = instant{nsec: uint64(nsec), sec: int64(load64(t.rows, at+cell)) + year1}
-		at, to = at+int(load32(t.rows, at)), unsafe.Add(to, size)
-	}
-	return done, at
-}
 
 func columnOf(f reflect.StructField) string {
 	if !f.IsExported() {
