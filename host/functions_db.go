@@ -224,11 +224,15 @@ func dbBatch(c *call, req, resp []byte) ([]byte, error) {
 }
 
 func (c *call) batch(conn *connection, in *abi.Batch, resp []byte) ([]byte, error) {
+	var db *database.DB
 	var written []*cache.Table
 	write := false
+	all := make([]database.Description, len(in.Queries))
 	for i := range in.Queries {
 		q := &in.Queries[i]
-		_, _, what, err := c.access(in.Conn, q)
+		var what database.Description
+		var err error
+		_, db, what, err = c.access(in.Conn, q)
 		if err != nil {
 			errno, text := errnoOf(err)
 			return nil, abi.NewError(errno, fmt.Sprintf("query %d of the batch: %s", i, text))
@@ -236,6 +240,7 @@ func (c *call) batch(conn *connection, in *abi.Batch, resp []byte) ([]byte, erro
 		if err := c.mayGrow(conn, what); err != nil {
 			return nil, err
 		}
+		all[i] = what
 		written = append(written, conn.tables(what.Touches, true)...)
 		if write = write || what.Write; !what.Write || in.Tx != 0 {
 			continue
@@ -253,16 +258,15 @@ func (c *call) batch(conn *connection, in *abi.Batch, resp []byte) ([]byte, erro
 			return nil, err
 		}
 		tx.root.written = append(tx.root.written, written...)
-		return tx.Batch(c.context(), in.Queries, c.budget(), resp)
+		return tx.RunBatch(c.context(), all, in.Queries, c.budget(), resp)
 	}
-	db, err := conn.as(c.rev)
-	if err != nil {
-		return nil, err
+	if db == nil {
+		return nil, invalid("a batch of no statement")
 	}
 	if write {
 		defer conn.cache.BeginWrite(written...).End()
 	}
-	return db.Batch(c.context(), in.Queries, c.budget(), resp)
+	return db.RunBatch(c.context(), all, in.Queries, c.budget(), resp)
 }
 
 // maxCursors is how many cursors one call may have open.

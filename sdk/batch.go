@@ -16,8 +16,11 @@ import (
 //
 // Its zero value is empty. The connection is that of the first statement; the others must be on the same.
 type Batch struct {
-	msg abi.Batch
-	err error
+	conn string
+	tx   uint32
+	n    int
+	msg  []byte // the queries, encoded
+	err  error
 }
 
 // Insert adds an insert, with rows as [Query.Insert] takes them.
@@ -42,17 +45,22 @@ func (b *Batch) Select(q Query) {
 func (b *Batch) SQL(s Statement) { b.add(s.q) }
 
 func (b *Batch) add(q Query) {
-	if len(b.msg.Queries) == 0 {
-		b.msg.Conn, b.msg.Tx = q.q.Conn, q.q.Tx
-	} else if b.msg.Conn != q.q.Conn || b.msg.Tx != q.q.Tx {
+	if b.n == 0 {
+		b.conn, b.tx = q.q.Conn, q.q.Tx
+	} else if b.conn != q.q.Conn || b.tx != q.q.Tx {
 		q = q.fail("a Batch is of one connection, and in one transaction or in none")
 	}
-	if q.err != nil && b.err == nil {
-		b.err = q.err
+	if b.err != nil {
+		return
 	}
-	msg := q.message()
-	msg.Conn, msg.Tx = "", 0
-	b.msg.Queries = append(b.msg.Queries, msg)
+	if b.err = q.err; b.err == nil {
+		q.q.Conn, q.q.Tx = "", 0
+		if b.msg == nil {
+			b.msg = make([]byte, 0, 1<<10)
+		}
+		b.msg, b.err = q.append(b.msg)
+		b.n++
+	}
 }
 
 // Run runs the statements, in a transaction of their own or in the one whose queries they are, and gives a result for each.
@@ -60,10 +68,24 @@ func (b *Batch) Run() ([]Result, error) {
 	switch {
 	case b.err != nil:
 		return nil, b.err
-	case len(b.msg.Queries) == 0:
+	case b.n == 0:
 		return nil, nil
 	}
-	answer, err := hostCall(wire.DBBatch, &b.msg)
+	w := takeWriter()
+	msg := append(w.b, 0x80)
+	if b.conn != "" {
+		msg[0]++
+		msg = msgpack.AppendString(append(msg, 0xa2, 'd', 'b'), b.conn)
+	}
+	if b.tx != 0 {
+		msg[0]++
+		msg = msgpack.AppendInt64(append(msg, 0xa2, 't', 'x'), int64(b.tx))
+	}
+	msg[0]++
+	msg = msgpack.AppendArrayHeader(append(msg, 0xa1, 'q'), uint32(b.n))
+	w.b = append(msg, b.msg...)
+	answer, err := answered(wire.DBBatch(w.b))
+	giveBack(w)
 	if err != nil {
 		return nil, err
 	}
@@ -76,16 +98,14 @@ func decodeBatch(msg []byte) (list []Result, err error) {
 			return b, false, nil
 		}
 		n, b, err := msgpack.ReadArrayHeaderBytes(b)
+		list = make([]Result, 0, min(int(n), len(b)))
 		for ; n > 0 && err == nil; n-- {
-			var rest []byte
-			if rest, err = msgpack.Skip(b); err != nil {
-				break
-			}
+			t := tableSlab.One()
 			var r Result
-			if r, err = decodeResult(b[:len(b)-len(rest)]); err != nil {
-				break
+			if r, b, err = t.result(b); err == nil {
+				r.Rows = t.list()
+				list = append(list, r)
 			}
-			list, b = append(list, r), rest
 		}
 		return b, true, err
 	})

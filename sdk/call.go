@@ -28,14 +28,9 @@ func hostCall(f wire.Func, req marshaler) ([]byte, error) {
 // answered makes an error of an errno.
 func answered(answer []byte, errno abi.Errno) ([]byte, error) {
 	if errno != abi.ErrnoOK {
-		return nil, failed(answer, errno)
+		return nil, &Error{Kind: errno, Text: viewString(answer)}
 	}
 	return answer, nil
-}
-
-// failed is the error that a host function answered.
-func failed(answer []byte, errno abi.Errno) error {
-	return &Error{Kind: errno, Text: viewString(answer)}
 }
 
 // call is a host call whose answer is empty.

@@ -66,17 +66,17 @@ func readStrings(b []byte) ([]string, []byte, error) {
 // decodeResult reads the message Result. An empty answer is an empty result.
 func decodeResult(msg []byte) (Result, error) {
 	t := tableSlab.One()
-	r, err := t.result(msg)
+	r, _, err := t.result(msg)
 	if err == nil {
 		r.Rows = t.list()
 	}
 	return r, err
 }
 
-// result reads the message Result, its rows into the table.
-func (t *table) result(msg []byte) (r Result, err error) {
+// result reads the message Result, its rows into the table, and gives what follows it.
+func (t *table) result(msg []byte) (r Result, rest []byte, err error) {
 	if len(msg) == 0 {
-		return r, nil
+		return r, nil, nil
 	}
 	n, b, err := msgpack.ReadMapHeaderBytes(msg)
 	for ; n > 0 && err == nil; n-- {
@@ -89,7 +89,7 @@ func (t *table) result(msg []byte) (r Result, err error) {
 			b, err = r.field(b)
 		}
 	}
-	return r, badMessage(err)
+	return r, b, badMessage(err)
 }
 
 // field reads a pair that is not of the rows.

@@ -98,18 +98,27 @@ func (q *Query) send() ([]byte, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	if q.rare != nil {
-		msg := q.message()
-		return hostCall(q.call, &msg)
-	}
 	w := takeWriter() // not by hostCall, through whose interface q would escape to the heap
-	w.b = appendQuery(w.b, q)
-	answer, errno := q.call(w.b)
-	giveBack(w)
-	if errno != abi.ErrnoOK {
-		return nil, failed(answer, errno)
+	defer giveBack(w)
+	msg, err := q.append(w.b)
+	if err != nil {
+		return nil, err
 	}
-	return answer, nil
+	w.b = msg
+	return answered(q.call(msg))
+}
+
+// append appends the query's message.
+func (q *Query) append(b []byte) ([]byte, error) {
+	if q.rare == nil {
+		return appendQuery(b, q), nil
+	}
+	msg := q.message()
+	out, err := msg.MarshalMsg(b)
+	if err != nil {
+		return b, &Error{Kind: Invalid, Text: "odac: encode the query", Err: err}
+	}
+	return out, nil
 }
 
 // message is the query as it is sent.

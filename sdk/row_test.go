@@ -141,7 +141,7 @@ func FuzzResult(f *testing.F) {
 			}
 		}
 		var t2 table
-		if _, err := t2.result(msg); err != nil {
+		if _, _, err := t2.result(msg); err != nil {
 			t.Fatal(err)
 		}
 		scanAny[struct {

@@ -57,7 +57,7 @@ func (q Query) table() (*table, error) {
 		return nil, err
 	}
 	t := tableSlab.One()
-	_, err = t.result(answer)
+	_, _, err = t.result(answer)
 	return t, err
 }
 

@@ -20,7 +20,16 @@ type pipeliner interface {
 // Batch runs several statements in a transaction of their own, all or none, and appends an encoded [abi.BatchResult]: one result for each.
 // The rows of each are within the budget, the bytes of all. An error says which statement it is of.
 func (db *DB) Batch(ctx context.Context, queries []abi.Query, budget Budget, dst []byte) ([]byte, error) {
-	statements, write, err := db.compileAll(ctx, queries)
+	what, err := db.describeAll(ctx, queries)
+	if err != nil {
+		return dst, err
+	}
+	return db.RunBatch(ctx, what, queries, budget, dst)
+}
+
+// RunBatch is Batch of what [DB.Describe] described without an error, one by one.
+func (db *DB) RunBatch(ctx context.Context, what []Description, queries []abi.Query, budget Budget, dst []byte) ([]byte, error) {
+	statements, write, err := db.all(what)
 	if err != nil {
 		return dst, err
 	}
@@ -47,7 +56,16 @@ func (db *DB) Batch(ctx context.Context, queries []abi.Query, budget Budget, dst
 
 // Batch is like [DB.Batch], within the transaction, which goes on after an error as after that of one statement.
 func (tx *Tx) Batch(ctx context.Context, queries []abi.Query, budget Budget, dst []byte) ([]byte, error) {
-	statements, write, err := tx.db.compileAll(ctx, queries)
+	what, err := tx.db.describeAll(ctx, queries)
+	if err != nil {
+		return dst, err
+	}
+	return tx.RunBatch(ctx, what, queries, budget, dst)
+}
+
+// RunBatch is Batch of what [DB.Describe] described without an error, one by one.
+func (tx *Tx) RunBatch(ctx context.Context, what []Description, queries []abi.Query, budget Budget, dst []byte) ([]byte, error) {
+	statements, write, err := tx.db.all(what)
 	if err != nil {
 		return dst, err
 	}
@@ -82,17 +100,26 @@ func (tx *Tx) Batch(ctx context.Context, queries []abi.Query, budget Budget, dst
 	return out, nil
 }
 
-func (db *DB) compileAll(ctx context.Context, queries []abi.Query) (list []*statement, write bool, err error) {
-	if len(queries) == 0 {
+func (db *DB) describeAll(ctx context.Context, queries []abi.Query) (list []Description, err error) {
+	for i := range queries {
+		what, err := db.Describe(ctx, &queries[i])
+		if err != nil {
+			return nil, ofBatch(i, err)
+		}
+		list = append(list, what)
+	}
+	return list, nil
+}
+
+// all are the statements of a batch, and whether one of them writes.
+func (db *DB) all(what []Description) (list []*statement, write bool, err error) {
+	if len(what) == 0 {
 		return nil, false, invalidf("a batch of no statement")
 	}
-	db.queries.Add(uint64(len(queries)))
-	for i := range queries {
-		st, err := db.statement(ctx, &queries[i])
-		if err != nil {
-			return nil, false, ofBatch(i, err)
-		}
-		list, write = append(list, st), write || st.verb != abi.VerbSelect || st.lock
+	db.queries.Add(uint64(len(what)))
+	list = make([]*statement, len(what))
+	for i := range what {
+		list[i], write = what[i].statement, write || what[i].Write
 	}
 	return list, write, nil
 }
