@@ -7,10 +7,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/odac-run/odachost/host"
 )
 
 // suites by name.
@@ -31,6 +32,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "bare" {
 		bare(os.Args[2])
 		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == "compile" {
+		os.Exit(host.CompileMain(os.Args[2:], os.Stdin, os.Stderr))
 	}
 	name := "main"
 	if len(os.Args) > 1 {
@@ -64,11 +68,6 @@ func run(ctx context.Context, name string) error {
 	}
 	defer os.RemoveAll(dir)
 	fmt.Printf("# suite %s, %s, %d CPUs, %s\n", name, cpuModel(), runtime.NumCPU(), runtime.Version())
-	if p := os.Getenv("DBSPEED_PROF"); p != "" {
-		f, _ := os.Create(p)
-		pprof.StartCPUProfile(f)
-		defer pprof.StopCPUProfile()
-	}
 	return suite(ctx, &bench{root: root, dir: dir})
 }
 

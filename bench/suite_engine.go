@@ -73,9 +73,13 @@ func pack(dir string, wasm []byte) (*plugins.Bundle, error) {
 	return plugins.Pack(dir)
 }
 
-// open starts a host in this process.
+// open starts a host in this process, which compiles plugins as odachost serve does, by a process of this program.
 func (b *bench) open(ctx context.Context, name string, change ...func(*host.Config)) (*host.Host, error) {
-	cfg := host.Config{DataDir: filepath.Join(b.dir, name), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cfg := host.Config{DataDir: filepath.Join(b.dir, name), Compiler: []string{program, "compile"}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -63,6 +63,10 @@ type Config struct {
 	// CompileWorkers compile one plugin in parallel. Default 1: a module that breaks the compiler then fails to load, with more
 	// it ends the process. Raise it for plugins of your own.
 	CompileWorkers int
+	// Compiler is the command that compiles plugins in a process of its own, with every processor, which a module that breaks the compiler ends
+	// instead of the host: a program, and arguments before those that the host adds. It calls [CompileMain] with those. Default none: plugins are compiled
+	// in this process.
+	Compiler []string
 	// Interpreter runs plugins without compiling them.
 	Interpreter bool
 	// Version is what plugins are told about the host. Default "dev".

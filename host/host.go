@@ -96,7 +96,7 @@ func (h *Host) open() (err error) {
 	}
 	h.fetcher = newFetcher(private)
 	h.schedules = newScheduler()
-	if h.engine, err = engine.New(engine.Config{CacheDir: h.config.CacheDir, Interpreter: h.config.Interpreter, CompileWorkers: h.config.CompileWorkers}); err != nil {
+	if h.engine, err = engine.New(engine.Config{CacheDir: h.config.CacheDir, Interpreter: h.config.Interpreter, CompileWorkers: h.config.CompileWorkers, Compiler: h.config.Compiler}); err != nil {
 		return err
 	}
 	if h.cache, err = cache.New(h.config.Cache); err != nil {

@@ -24,6 +24,11 @@ type Process struct {
 	wait  func() error
 }
 
+// Command is the command line that runs the test binary as the [Child] of that name, for code that starts processes itself.
+func Command(name string, args ...string) []string {
+	return append([]string{"env", childEnv + "=" + name, os.Args[0]}, args...)
+}
+
 // Spawn runs the test binary again, in a process of its own, as the [Child] of that name. Its standard error goes to the
 // test's. Whatever still runs when the test ends is killed.
 //

@@ -30,6 +30,9 @@ type Config struct {
 	// the compiler that a hostile module finds ends the process; with one it is a [*CompileError]. Use more where the
 	// plugins are your own.
 	CompileWorkers int
+	// Compiler is the command that compiles modules in a process of its own: a program, and arguments before those for [CompileMain], which it
+	// calls. Empty, or without a CacheDir, modules are compiled here.
+	Compiler []string
 
 	// reset forces a way to restore memory, for tests.
 	reset resetMode
@@ -79,6 +82,11 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	return errors.Join(e.memories.close(), e.cache.Close(context.Background()))
+}
+
+// apart says whether a module is to be compiled by a process of its own.
+func (e *Engine) apart(module rewritten) bool {
+	return len(e.cfg.Compiler) > 0 && e.cfg.CacheDir != "" && !e.cfg.Interpreter && !module.kept && len(module.wasm) > smallBytes
 }
 
 func (e *Engine) register() error {

@@ -13,7 +13,7 @@ import (
 	"github.com/odac-run/odachost/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(removing{m}) }
+func TestMain(m *testing.M) { testkit.Main(removing{m}, compilers()...) }
 
 // removing removes the cache of the package's tests after they ran.
 type removing struct{ *testing.M }

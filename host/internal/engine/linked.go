@@ -197,9 +197,9 @@ func (p *Program) newSandbox(code wazero.CompiledModule, info *instrument.Info, 
 }
 
 // prepareLinked instruments the linked modules that are imported, and returns their code beside them.
-func (p *Program) prepareLinked() (code [][]byte, err error) {
+func (p *Program) prepareLinked() (code []rewritten, err error) {
 	var all []*linkedModule
-	var wasm [][]byte
+	var modules []rewritten
 	for _, l := range p.cfg.Linked {
 		if slices.ContainsFunc(all, func(o *linkedModule) bool { return o.Name == l.Name }) || l.Name == wasiModule ||
 			slices.ContainsFunc(p.cfg.Modules, func(m Module) bool { return m.Name == l.Name }) {
@@ -209,16 +209,16 @@ func (p *Program) prepareLinked() (code [][]byte, err error) {
 		if m.maxBytes <= 0 {
 			m.maxBytes = int64(p.maxPages) * pageBytes
 		}
-		out, info, err := p.engine.rewrite(&p.cfg, l.Wasm)
+		out, err := p.engine.rewrite(&p.cfg, l.Wasm)
 		if err != nil {
 			return nil, fmt.Errorf("engine: linked module %s: %w", l.Name, compileError(err))
 		}
-		if int64(info.MemoryPages)*pageBytes > m.maxBytes {
+		if int64(out.info.MemoryPages)*pageBytes > m.maxBytes {
 			return nil, fmt.Errorf("%w: linked module %s begins with %d bytes of memory, %d are allowed", ErrMemoryLimit, l.Name,
-				int64(info.MemoryPages)*pageBytes, m.maxBytes)
+				int64(out.info.MemoryPages)*pageBytes, m.maxBytes)
 		}
-		m.info, m.Wasm = info, nil
-		all, wasm = append(all, m), append(wasm, out)
+		m.info, m.Wasm = out.info, nil
+		all, modules = append(all, m), append(modules, out)
 	}
 	wanted := map[string]bool{}
 	want := func(imports []instrument.Import) {
@@ -230,7 +230,7 @@ func (p *Program) prepareLinked() (code [][]byte, err error) {
 	for i, m := range slices.Backward(all) {
 		if wanted[m.Name] {
 			want(m.info.Imports)
-			p.linked, code = append(p.linked, m), append(code, wasm[i])
+			p.linked, code = append(p.linked, m), append(code, modules[i])
 		}
 	}
 	slices.Reverse(p.linked)

@@ -30,10 +30,11 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, cfg LoadConfig) (*Progra
 	if err != nil {
 		return nil, err
 	}
-	out, info, err := e.rewrite(&cfg, wasm)
+	out, err := e.rewrite(&cfg, wasm)
 	if err != nil {
 		return nil, compileError(err)
 	}
+	info := out.info
 	if info.MemoryPages > pages {
 		return nil, fmt.Errorf("%w: the module begins with %d bytes of memory, %d are allowed", ErrMemoryLimit,
 			int64(info.MemoryPages)*pageBytes, int64(pages)*pageBytes)
@@ -68,14 +69,8 @@ func memoryPages(bytes int64) (uint32, error) {
 }
 
 // load compiles and links the instrumented module, initialises it, and takes the image.
-func (p *Program) load(ctx context.Context, wasm []byte, linked [][]byte) (err error) {
-	config := wazero.NewRuntimeConfig()
-	if p.engine.cfg.Interpreter {
-		config = wazero.NewRuntimeConfigInterpreter()
-	}
-	config = config.WithCompilationCache(p.engine.cache).WithCoreFeatures(features).
-		WithMemoryLimitPages(p.maxPages).WithDebugInfoEnabled(false)
-	p.runtime = wazero.NewRuntimeWithConfig(context.Background(), config)
+func (p *Program) load(ctx context.Context, module rewritten, linked []rewritten) (err error) {
+	p.runtime = wazero.NewRuntimeWithConfig(context.Background(), p.engine.runtimeConfig(p.maxPages))
 	if err := p.link(); err != nil {
 		return err
 	}
@@ -87,15 +82,24 @@ func (p *Program) load(ctx context.Context, wasm []byte, linked [][]byte) (err e
 			return fmt.Errorf("engine: linked module %s: %w", l.Name, err)
 		}
 	}
-	if p.code, err = p.compile(ctx, wasm); err != nil {
+	if p.code, err = p.compile(ctx, module); err != nil {
 		return err
 	}
 	return p.initialise(ctx)
 }
 
-// compile makes code of the bytes, or takes it from the cache; of several loads of the same bytes one makes it.
-func (p *Program) compile(ctx context.Context, wasm []byte) (code wazero.CompiledModule, err error) {
-	unlock, err := p.engine.compile.lock(ctx, sha256.Sum256(wasm))
+// runtimeConfig is what the code depends on.
+func (e *Engine) runtimeConfig(maxPages uint32) wazero.RuntimeConfig {
+	config := wazero.NewRuntimeConfig()
+	if e.cfg.Interpreter {
+		config = wazero.NewRuntimeConfigInterpreter()
+	}
+	return config.WithCompilationCache(e.cache).WithCoreFeatures(features).WithMemoryLimitPages(maxPages).WithDebugInfoEnabled(false)
+}
+
+// compile makes code of a module, or takes it from the cache; of several loads of the same bytes one makes it.
+func (p *Program) compile(ctx context.Context, module rewritten) (code wazero.CompiledModule, err error) {
+	unlock, err := p.engine.compile.lock(ctx, sha256.Sum256(module.wasm))
 	if err != nil {
 		return nil, fmt.Errorf("engine: waiting for another load of the same module: %w", err)
 	}
@@ -106,10 +110,16 @@ func (p *Program) compile(ctx context.Context, wasm []byte) (code wazero.Compile
 			err = &CompileError{Offset: -1, Err: fmt.Errorf("the compiler failed: %v", r)}
 		}
 	}()
+	if p.engine.apart(module) {
+		if err := p.engine.compileApart(ctx, module.wasm, p.maxPages); err != nil {
+			return nil, err
+		}
+	}
 	workers := experimental.WithCompilationWorkers(context.Background(), p.engine.cfg.CompileWorkers)
-	if code, err = p.runtime.CompileModule(workers, wasm); err != nil {
+	if code, err = p.runtime.CompileModule(workers, module.wasm); err != nil {
 		return nil, compileError(err)
 	}
+	module.keep()
 	return code, nil
 }
 

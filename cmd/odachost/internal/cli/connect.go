@@ -67,13 +67,13 @@ func connect(ctx context.Context, s *streams, l *config.Loaded) (connection, err
 	if client, ok := admin.Dial(ctx, l.Data); ok {
 		return connection{client, false, func() error { return nil }}, nil
 	}
-	_, stop, err := open(ctx, l, log, nil)
+	_, stop, err := open(ctx, l, log, s.apart)
 	if errors.Is(err, buffer.ErrLocked) { // another one starts, or ends
 		err = retry(ctx, startTime, func() (bool, error) {
 			if _, ok := admin.Dial(ctx, l.Data); ok {
 				return true, nil
 			}
-			_, stop, err = open(ctx, l, log, nil)
+			_, stop, err = open(ctx, l, log, s.apart)
 			return !errors.Is(err, buffer.ErrLocked), err
 		})
 	}

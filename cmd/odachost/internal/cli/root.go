@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/odac-run/odachost/cmd/odachost/internal/config"
+	"github.com/odac-run/odachost/host"
 	"github.com/odac-run/odachost/internal/console"
 )
 
@@ -22,6 +24,8 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	console  *console.Console // on err
+	// compiler is host.Config.Compiler: this program again. Empty in tests that run a command in their own process.
+	compiler []string
 }
 
 // usageError ends the process with status 2.
@@ -38,15 +42,39 @@ func (e shownError) Unwrap() error { return e.error }
 
 // Main runs a command line and gives the exit status. The first interrupt ends a command in order, a second one at once.
 func Main(args []string, in io.Reader, out, err io.Writer) int {
+	if len(args) > 0 && args[0] == compileCommand {
+		return host.CompileMain(args[1:], in, err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return Run(ctx, args, in, out, err)
+	return run(ctx, args, &streams{in: in, out: out, err: err, console: console.New(err), compiler: compiler()})
 }
 
-// Run is Main without signals.
+// compileCommand is what a host runs this program with to compile a plugin. It is nobody else's business, so that help does not list it.
+const compileCommand = "compile-plugin"
+
+// compiler is this program as it runs, whatever its file is now.
+func compiler() []string {
+	program := "/proc/self/exe"
+	if runtime.GOOS != "linux" {
+		var err error
+		if program, err = os.Executable(); err != nil {
+			return nil
+		}
+	}
+	return []string{program, compileCommand}
+}
+
+// apart compiles plugins in a process of their own.
+func (s *streams) apart(cfg *host.Config) { cfg.Compiler = s.compiler }
+
+// Run is Main without signals, and compiles in this process.
 func Run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
-	s := &streams{in: in, out: out, err: err, console: console.New(err)}
+	return run(ctx, args, &streams{in: in, out: out, err: err, console: console.New(err)})
+}
+
+func run(ctx context.Context, args []string, s *streams) int {
 	root := newRoot(s)
 	root.SetArgs(args)
 	failed := root.ExecuteContext(ctx)

@@ -49,7 +49,7 @@ func serve(ctx context.Context, s *streams, l *config.Loaded, sources []string) 
 	defer listener.Close()
 	log, hush := newLogger(s, l, isTerminal(s.err))
 	hush(true)
-	h, stop, err := open(ctx, l, log, nil)
+	h, stop, err := open(ctx, l, log, s.apart)
 	if err != nil {
 		return err
 	}
