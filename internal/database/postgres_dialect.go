@@ -48,10 +48,16 @@ func (d postgresDialect) hidden(st *statement, q *abi.Query) string {
 func (d postgresDialect) conflict(t *Table, u upsert) string {
 	sql := onConflict(d, t, u)
 	if u.mine != "" {
-		sql += " WHERE " + u.mine
+		// A row that is not mine ends the statement with an error that names the policy. What is read as a boolean there depends on the row, so
+		// that it is not computed before there is one.
+		key := d.quote(t.Name) + "." + d.quote(u.target[0].Name)
+		sql += " WHERE CASE WHEN " + u.mine + " THEN true ELSE CAST('" + notMine + "' || CAST(" + key + " AS text) AS boolean) END"
 	}
 	return sql
 }
+
+// notMine begins the text that PostgreSQL cannot read as a boolean.
+const notMine = "odac: not mine "
 
 func (postgresDialect) limit(limit, offset string) string {
 	sql := ""

@@ -128,6 +128,8 @@ func postgresError(ctx context.Context, err error, table string, written bool) e
 		}
 	}
 	switch {
+	case answer.Code == "22P02" && strings.Contains(answer.Message, `"`+notMine):
+		return failf(abi.ErrnoDenied, "a row of %s with that key is out of the policy", table)
 	case answer.Code == "22003":
 		return invalidf("a number in %s is out of range for its column", table)
 	case strings.HasPrefix(answer.Code, "22"):
