@@ -3,6 +3,7 @@ package abi
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	msgp "github.com/odac-run/odachost/abi/msgpack"
 )
@@ -48,7 +49,8 @@ func (w *RowWriter) Begin(values int) {
 	w.Rows++
 	w.row = len(w.Out)
 	w.at = w.row + RowHeadBytes
-	w.Out = append(w.Out, make([]byte, RowHeadBytes+CellBytes*values)...)
+	w.Out = slices.Grow(w.Out, RowHeadBytes+CellBytes*values)[:w.at+CellBytes*values]
+	clear(w.Out[w.row:])
 	binary.LittleEndian.PutUint32(w.Out[w.row+4:], uint32(values))
 }
 

@@ -13,6 +13,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	inflate "github.com/klauspost/compress/flate" // reads in half of the time; what is written is the digest's, and so always package flate's
 )
 
 // The format of an .odac file, version 1: a zip archive of exactly these entries, in this order.
@@ -296,7 +298,7 @@ func (e entry) unpack() ([]byte, error) {
 	data := e.packed
 	if e.method == zip.Deflate {
 		packed := bytes.NewReader(e.packed)
-		r := flate.NewReader(packed)
+		r := inflate.NewReader(packed)
 		data = make([]byte, e.size)
 		if _, err := io.ReadFull(r, data); err != nil {
 			return nil, fmt.Errorf("cannot be unpacked: %w", err)
