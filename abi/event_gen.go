@@ -81,16 +81,11 @@ func (z *CallEvent) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0002 {
-				z.Body = make([]byte, zb0002)
-			} else {
-				z.Body = z.Body[:zb0002]
-			}
 			if uint32(len(bts)) < zb0002 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0002])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0002]...)
 			bts = bts[zb0002:]
 			zb0001Mask |= 0x1
 		default:
@@ -172,16 +167,11 @@ func (z *CallReply) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0002 {
-				z.Body = make([]byte, zb0002)
-			} else {
-				z.Body = z.Body[:zb0002]
-			}
 			if uint32(len(bts)) < zb0002 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0002])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0002]...)
 			bts = bts[zb0002:]
 			zb0001Mask |= 0x1
 		default:
@@ -506,16 +496,11 @@ func (z *HTTPRequest) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0004 {
-				z.Body = make([]byte, zb0004)
-			} else {
-				z.Body = z.Body[:zb0004]
-			}
 			if uint32(len(bts)) < zb0004 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0004])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0004]...)
 			bts = bts[zb0004:]
 			zb0001Mask |= 0x8
 		case "ho":
@@ -711,16 +696,11 @@ func (z *HTTPResponse) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0003 {
-				z.Body = make([]byte, zb0003)
-			} else {
-				z.Body = z.Body[:zb0003]
-			}
 			if uint32(len(bts)) < zb0003 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0003])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0003]...)
 			bts = bts[zb0003:]
 			zb0001Mask |= 0x4
 		default:
@@ -2188,16 +2168,11 @@ func (z *SocketEvent) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Data == nil || uint32(cap(z.Data)) < zb0003 {
-				z.Data = make([]byte, zb0003)
-			} else {
-				z.Data = z.Data[:zb0003]
-			}
 			if uint32(len(bts)) < zb0003 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Data, bts[:zb0003])
+			z.Data = append(msgp.Empty(z.Data), bts[:zb0003]...)
 			bts = bts[zb0003:]
 			zb0001Mask |= 0x4
 		case "h":
@@ -2249,16 +2224,11 @@ func (z *SocketEvent) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0005 {
-				z.Body = make([]byte, zb0005)
-			} else {
-				z.Body = z.Body[:zb0005]
-			}
 			if uint32(len(bts)) < zb0005 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0005])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0005]...)
 			bts = bts[zb0005:]
 			zb0001Mask |= 0x40
 		case "c":

@@ -207,16 +207,11 @@ func (z *FetchRequest) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0003 {
-				z.Body = make([]byte, zb0003)
-			} else {
-				z.Body = z.Body[:zb0003]
-			}
 			if uint32(len(bts)) < zb0003 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0003])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0003]...)
 			bts = bts[zb0003:]
 			zb0001Mask |= 0x4
 		case "to":
@@ -394,16 +389,11 @@ func (z *FetchResponse) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0003 {
-				z.Body = make([]byte, zb0003)
-			} else {
-				z.Body = z.Body[:zb0003]
-			}
 			if uint32(len(bts)) < zb0003 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0003])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0003]...)
 			bts = bts[zb0003:]
 			zb0001Mask |= 0x4
 		default:
@@ -617,16 +607,11 @@ func (z *SocketData) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Data == nil || uint32(cap(z.Data)) < zb0002 {
-				z.Data = make([]byte, zb0002)
-			} else {
-				z.Data = z.Data[:zb0002]
-			}
 			if uint32(len(bts)) < zb0002 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Data, bts[:zb0002])
+			z.Data = append(msgp.Empty(z.Data), bts[:zb0002]...)
 			bts = bts[zb0002:]
 			zb0001Mask |= 0x1
 		default:
@@ -889,16 +874,11 @@ func (z *SocketSend) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if z.Body == nil || uint32(cap(z.Body)) < zb0003 {
-				z.Body = make([]byte, zb0003)
-			} else {
-				z.Body = z.Body[:zb0003]
-			}
 			if uint32(len(bts)) < zb0003 {
 				err = msgp.ErrShortBytes
 				return
 			}
-			copy(z.Body, bts[:zb0003])
+			z.Body = append(msgp.Empty(z.Body), bts[:zb0003]...)
 			bts = bts[zb0003:]
 		default:
 			bts, err = msgp.Skip(bts)

@@ -64,6 +64,14 @@ func held(b []byte, size int) (uint32, []byte, error) {
 	return n, rest, err
 }
 
+// Empty is the memory of b to append to, and never nil.
+func Empty(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b[:0]
+}
+
 // ReadBytesZC reads a bin, as a view.
 func ReadBytesZC(b []byte) (v, rest []byte, err error) {
 	n, rest, err := ReadBytesHeader(b)
