@@ -18,7 +18,7 @@ import (
 
 // A module is compiled in a process of its own where [Config].Compiler says how: with every processor, because a fault that a hostile
 // module finds in the compiler then ends that process alone, as does what the compiler cannot be kept from, to take memory and time without
-// end. The code comes back by the cache directory, the compiler's memory goes with the process.
+// end. The code comes back by the cache directory, the compiler's memory goes with the process, which gives way to the host while it is there.
 
 const (
 	// smallBytes is what is compiled at once: it is over before a process has begun.
@@ -34,6 +34,11 @@ const refused = 3
 
 // CompileMain is the process: it compiles the instrumented module of in, as the arguments say, and gives the exit status.
 func CompileMain(args []string, in io.Reader, said io.Writer) (status int) {
+	humble()
+	return compileMain(args, in, said)
+}
+
+func compileMain(args []string, in io.Reader, said io.Writer) (status int) {
 	err := compileInto(args, in)
 	var bad *CompileError
 	switch {

@@ -39,6 +39,7 @@ func compilers() []testkit.Option {
 			return 0
 		}),
 		testkit.Child("does nothing", func([]string) int { return 0 }),
+		testkit.Child("humble", reportHumble),
 		testkit.Child("hangs", func(args []string) int {
 			count(args[0])
 			<-make(chan struct{})
@@ -94,7 +95,7 @@ func TestCompiledByProcess(t *testing.T) {
 		return list
 	}
 	var said bytes.Buffer
-	if status := CompileMain([]string{dir, "100"}, bytes.NewReader(out.wasm), &said); status != 0 || said.Len() > 0 {
+	if status := compileMain([]string{dir, "100"}, bytes.NewReader(out.wasm), &said); status != 0 || said.Len() > 0 {
 		t.Fatalf("status %d: %s", status, &said)
 	}
 	before := files()
@@ -156,7 +157,7 @@ func TestCompileMainArguments(t *testing.T) {
 		{"read the module", []string{dir, "1"}, broken{}},
 	} {
 		var said bytes.Buffer
-		if status := CompileMain(c.args, c.in, &said); status != 1 || !strings.Contains(said.String(), c.want) {
+		if status := compileMain(c.args, c.in, &said); status != 1 || !strings.Contains(said.String(), c.want) {
 			t.Errorf("%q: status %d, %q", c.args, status, &said)
 		}
 	}

@@ -1,0 +1,19 @@
+package engine
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// humble has this process give way to the host that started it: in time, and when memory runs out. Where it may not, it is as it was.
+func humble() {
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+	threads, _ := os.ReadDir("/proc/self/task") // those to come take after the one that makes them
+	for _, thread := range threads {
+		if id, err := strconv.Atoi(thread.Name()); err == nil {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, id, 10)
+		}
+	}
+}
