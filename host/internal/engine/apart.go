@@ -24,7 +24,7 @@ const (
 	// smallBytes is what is compiled at once: it is over before a process has begun.
 	smallBytes = 8 << 10
 	// maxCompileTime is how long the process may take.
-	maxCompileTime = time.Minute
+	maxCompileTime = 2 * time.Minute
 	// maxSaidBytes is what is kept of what it says.
 	maxSaidBytes = 4 << 10
 )

@@ -31,7 +31,7 @@ func reportHumble([]string) int {
 func TestCompilerGivesWay(t *testing.T) {
 	p := testkit.Spawn(t, "humble")
 	for range 4 {
-		if line, ok := p.Line(); !ok || line != "nice 10 <nil>" {
+		if line, ok := p.Line(); !ok || line != "nice 3 <nil>" {
 			t.Errorf("%q", line)
 		}
 	}
