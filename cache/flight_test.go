@@ -239,8 +239,13 @@ func TestEarly(t *testing.T) {
 		time.Sleep(89 * time.Second)
 		expect(t, c, key, posts(c), never(t), "one", cache.Hit)
 		time.Sleep(2 * time.Second)
-		expect(t, c, key, posts(c), value("two"), "one", cache.Hit) // and loads in the background
+		release := make(chan struct{})
+		expect(t, c, key, posts(c), func(context.Context) ([]byte, error) { // in the background
+			<-release
+			return []byte("two"), nil
+		}, "one", cache.Hit)
 		expect(t, c, key, posts(c), never(t), "one", cache.Hit)
+		close(release)
 		synctest.Wait()
 		expect(t, c, key, posts(c), never(t), "two", cache.Hit)
 		time.Sleep(80 * time.Second)
