@@ -80,8 +80,8 @@ func compileInto(args []string, in io.Reader) (err error) {
 
 // compileApart has a process compile a module. Without an error the code is in the cache directory, or there is no such process and the module
 // has to be compiled here.
-func (e *Engine) compileApart(ctx context.Context, wasm []byte, pages uint32) error {
-	ctx, cancel := context.WithTimeout(ctx, maxCompileTime)
+func (e *Engine) compileApart(caller context.Context, wasm []byte, pages uint32) error {
+	ctx, cancel := context.WithTimeout(caller, maxCompileTime)
 	defer cancel()
 	command := e.cfg.Compiler
 	args := append(command[1:len(command):len(command)], e.cfg.CacheDir, strconv.FormatUint(uint64(pages), 10))
@@ -93,10 +93,10 @@ func (e *Engine) compileApart(ctx context.Context, wasm []byte, pages uint32) er
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &CompileError{Offset: -1, Err: fmt.Errorf("the compiler took longer than %v", maxCompileTime)}
+	case caller.Err() != nil:
+		return fmt.Errorf("engine: compile: %w", caller.Err())
 	case ctx.Err() != nil:
-		return fmt.Errorf("engine: compile: %w", ctx.Err())
+		return &CompileError{Offset: -1, Err: fmt.Errorf("the compiler took longer than %v", maxCompileTime)}
 	case !errors.As(err, &ended):
 		return nil // it did not begin
 	case ended.ExitCode() == refused:

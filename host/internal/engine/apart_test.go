@@ -129,6 +129,7 @@ func TestCompilerIsCanceled(t *testing.T) {
 	dir := t.TempDir()
 	started := filepath.Join(dir, "started")
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	go func() {
 		testkit.Eventually(t, "the compiler is at work", func() bool { _, err := os.Stat(started); return err == nil })
 		cancel()
@@ -137,6 +138,13 @@ func TestCompilerIsCanceled(t *testing.T) {
 	_, err := newEngine(t, Config{CacheDir: filepath.Join(dir, "cache"), Compiler: testkit.Command("hangs", started)}).Load(ctx, large(0x41, 42), LoadConfig{})
 	if !errors.Is(err, context.Canceled) || time.Since(began) > maxCompileTime/2 {
 		t.Errorf("%v after %v", err, time.Since(began))
+	}
+	late, stop := context.WithTimeout(t.Context(), 200*time.Millisecond) // the caller's own deadline is no fault of the module's
+	defer stop()
+	var failed *CompileError
+	_, err = newEngine(t, Config{CacheDir: filepath.Join(dir, "cache"), Compiler: testkit.Command("hangs", started)}).Load(late, large(0x41, 42), LoadConfig{})
+	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &failed) {
+		t.Errorf("past the caller's deadline: %v", err)
 	}
 }
 

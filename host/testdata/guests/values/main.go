@@ -71,6 +71,39 @@ func canonical(s string) string {
 	return string(b)
 }
 
+// scanned compares what structs get of a column with what its rows say: of the values alone, and with nulls between them.
+func scanned[T comparable](column string, read func(odac.Row, string) T) (wrong []string) {
+	all := odac.DB("vals").Select("id", column+" as value").Order("id")
+	some := all.WhereNotNull(column)
+	rows, err := some.All()
+	var values []struct {
+		ID    int64
+		Value T
+	}
+	if e := some.Scan(&values); err != nil || e != nil || len(rows) == 0 || len(values) != len(rows) {
+		return []string{fmt.Sprintf("%s: %d rows, %v, %d structs, %v", column, len(rows), err, len(values), e)}
+	}
+	for i, row := range rows {
+		if got := values[i]; got.ID != row.Int("id") || got.Value != read(row, "value") {
+			wrong = append(wrong, fmt.Sprintf("%s: scanned %.60v, want %d %.60v", column, got, row.Int("id"), read(row, "value")))
+		}
+	}
+	var nulls []struct {
+		ID    int64
+		Value *T
+	}
+	rows, err = all.All()
+	if e := all.Scan(&nulls); err != nil || e != nil || len(nulls) != len(rows) {
+		return append(wrong, fmt.Sprintf("%s with nulls: %d rows, %v, %d structs, %v", column, len(rows), err, len(nulls), e))
+	}
+	for i, row := range rows {
+		if got := nulls[i]; got.ID != row.Int("id") || row.IsNull("value") != (got.Value == nil) || got.Value != nil && *got.Value != read(row, "value") {
+			wrong = append(wrong, fmt.Sprintf("%s with nulls: row %d differs", column, row.Int("id")))
+		}
+	}
+	return wrong
+}
+
 func init() {
 	odac.Post("/trip", func(c *odac.Ctx) error {
 		var wrong []string
@@ -101,6 +134,13 @@ func init() {
 				wrong = append(wrong, fmt.Sprintf("%s: %d rows are equal to %.60v, %v", s.column, n, s.write, err))
 			}
 		}
+		wrong = append(wrong, scanned("big", odac.Row.Int)...)
+		wrong = append(wrong, scanned("ratio", odac.Row.Float)...)
+		wrong = append(wrong, scanned("name", odac.Row.String)...)
+		wrong = append(wrong, scanned("body", odac.Row.String)...)
+		wrong = append(wrong, scanned("price", odac.Row.Decimal)...)
+		wrong = append(wrong, scanned("ok", odac.Row.Bool)...)
+		wrong = append(wrong, scanned("at", odac.Row.Time)...)
 		return c.Text(200, strings.Join(wrong, "\n"))
 	})
 	odac.Post("/float/{value}", func(c *odac.Ctx) error {
