@@ -185,3 +185,10 @@ func TestResultAsABI(t *testing.T) {
 		}
 	}
 }
+
+// TestPlainTime: without it nothing is wrong, but times are scanned ten times slower.
+func TestPlainTime(t *testing.T) {
+	if !plainTime {
+		t.Error("package time keeps instants in another way than type instant: mend it")
+	}
+}
