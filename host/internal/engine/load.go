@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,7 +99,7 @@ func (e *Engine) runtimeConfig(maxPages uint32) wazero.RuntimeConfig {
 
 // compile makes code of a module, or takes it from the cache; of several loads of the same bytes one makes it.
 func (p *Program) compile(ctx context.Context, module rewritten) (code wazero.CompiledModule, err error) {
-	unlock, err := p.engine.compile.lock(ctx, module.key)
+	unlock, err := p.engine.compile.lock(ctx, sha256.Sum256(module.wasm))
 	if err != nil {
 		return nil, fmt.Errorf("engine: waiting for another load of the same module: %w", err)
 	}

@@ -16,9 +16,8 @@ const maxRewrittenBytes = 256 << 20
 type rewritten struct {
 	wasm []byte
 	info *instrument.Info
-	key  [sha256.Size]byte // tells modules apart
-	file string            // where it is kept once it was compiled; "" is nowhere
-	kept bool              // it was there: its code should be in the cache too
+	file string // where it is kept once it was compiled; "" is nowhere
+	kept bool   // it was there: its code should be in the cache too
 }
 
 // rewrite instruments a module. That takes longer than to load its code, so what was compiled before is read from the cache directory, which is
@@ -28,9 +27,9 @@ func (e *Engine) rewrite(cfg *LoadConfig, wasm []byte) (r rewritten, err error) 
 	if cfg.Fuel != 0 {
 		module, kind = instrument.Metered, "metered"
 	}
-	r.key = sha256.Sum256(wasm)
 	if e.cfg.CacheDir != "" {
-		r.file = filepath.Join(e.cfg.CacheDir, kind, instrument.Version()+"-"+hex.EncodeToString(r.key[:]))
+		sum := sha256.Sum256(wasm)
+		r.file = filepath.Join(e.cfg.CacheDir, kind, instrument.Version()+"-"+hex.EncodeToString(sum[:]))
 		if r.wasm, r.kept = summed.Read(r.file, maxRewrittenBytes); r.kept {
 			if r.info, err = instrument.Inspect(wasm, instrument.Limits{}); err == nil {
 				return r, nil
