@@ -364,3 +364,37 @@ func TestKeptRewriting(t *testing.T) {
 		answers(cfg, 42)
 	}
 }
+
+// TestSameCode loads at once modules that are one once they are instrumented: what differs is dropped. While wazero takes code from the cache
+// directory nobody else may find it half ready.
+func TestSameCode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	var m wasmModule
+	m.fn("answer", m.typ(nil, []byte{I32}), 0, 0x41, 42)
+	modules := make([][]byte, 8)
+	for i := range modules {
+		modules[i] = append(m.bytes(), "\x00\x09\x08.debug_"+string(rune('a'+i))...)
+		load(t, newEngine(t, Config{CacheDir: dir}), modules[i], LoadConfig{})
+	}
+	for range 200 {
+		e := newEngine(t, Config{CacheDir: dir}) // which has nothing in memory
+		var all sync.WaitGroup
+		for _, wasm := range modules {
+			all.Go(func() {
+				p, err := e.Load(t.Context(), wasm, LoadConfig{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer p.Close() //nolint:errcheck // the engine's Close would say so
+				in, err := p.New(t.Context())
+				if err != nil {
+					t.Error(err)
+				} else if n, err := in.Call(t.Context(), nil, time.Time{}, "answer"); n != 42 || err != nil {
+					t.Errorf("answer = %d, %v", n, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
