@@ -386,7 +386,7 @@ func TestSameCode(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				defer p.Close() //nolint:errcheck // the engine's Close would say so
+				defer func() { _ = p.Close() }() // or the engine's Close says so
 				in, err := p.New(t.Context())
 				if err != nil {
 					t.Error(err)
