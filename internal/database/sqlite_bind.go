@@ -49,9 +49,10 @@ func bindValue(st *sqlite3.Stmt, param int, typ Type, u use, v abi.Value) error 
 
 // column writes a value of the row on which st stands, straight from SQLite's memory.
 func (r *run) column(st *sqlite3.Stmt, i int, typ Type) {
-	switch st.ColumnType(i) {
+	v := st.ColumnValue(i) // to ask it takes SQLite half of what to ask the statement does
+	switch v.Type() {
 	case sqlite3.INTEGER:
-		n := st.ColumnInt64(i)
+		n := v.Int64()
 		switch {
 		case typ == TypeBool && n>>1 == 0:
 			r.Bool(n == 1)
@@ -61,9 +62,13 @@ func (r *run) column(st *sqlite3.Stmt, i int, typ Type) {
 			r.Int(n)
 		}
 	case sqlite3.FLOAT:
-		r.Float(st.ColumnFloat(i))
+		r.Float(v.Float())
 	case sqlite3.TEXT:
-		r.text(st.ColumnRawText(i), typ)
+		text := v.RawText()
+		if text == nil {
+			text = st.ColumnRawText(i) // has the statement's error, where there is no memory for it
+		}
+		r.text(text, typ)
 	case sqlite3.BLOB:
 		r.Text(abi.KindBytes, view(st.ColumnRawBlob(i)))
 	default:

@@ -26,6 +26,8 @@ type sqliteConn struct {
 	fixed    map[string]*sqlite3.Stmt
 	clock    uint64 // counts uses of prepared
 
+	ending interrupts
+
 	// trusted: the statement being prepared is the program's own, so that the authorizer lets it reach reserved tables and pragmas.
 	trusted bool
 	// record sees what a statement reaches for while it is prepared; nil otherwise.
@@ -34,6 +36,41 @@ type sqliteConn struct {
 	walls map[string]*wall
 	// raw is set while text of a plugin's is prepared and run.
 	raw *rawScope
+}
+
+// interrupts is the context of a statement. Of rows, only each eighth's step asks the call's own: to ask takes as long as many a step. The
+// instructions of the statement ask it besides, a thousand at a time.
+type interrupts struct {
+	context.Context
+	steps  uint8
+	spared bool // the next who asks is a step that need not
+}
+
+// step is told of each.
+func (i *interrupts) step() {
+	i.spared = i.steps&7 != 0
+	i.steps++
+}
+
+// Err implements [context.Context].
+func (i *interrupts) Err() error {
+	if i.spared {
+		i.spared = false
+		return nil
+	}
+	return i.Context.Err()
+}
+
+// underway has what the statement does from here on end with ctx.
+func (c *sqliteConn) underway(ctx context.Context) {
+	c.ending = interrupts{Context: ctx}
+	c.db.SetInterrupt(&c.ending)
+}
+
+// next goes on to the statement's next row.
+func (c *sqliteConn) next(st *prepared) bool {
+	c.ending.step()
+	return st.Step()
 }
 
 type prepared struct {

@@ -17,7 +17,7 @@ type sqliteRows struct {
 
 func (c *sqliteConn) stream(ctx context.Context, st *statement, q *abi.Query) (_ rows, err error) {
 	defer c.guard(&err)
-	c.db.SetInterrupt(ctx)
+	c.underway(ctx)
 	r := &sqliteRows{run: run{answer: newAnswer(st, Budget{}, nil), conn: c, ctx: ctx, q: q}}
 	err = r.within(func() error {
 		stmt, _, err := c.db.Prepare(st.sql)
@@ -63,7 +63,7 @@ func (r *sqliteRows) next(ctx context.Context, b Budget, dst []byte) (out []byte
 	if err := ended(ctx); err != nil {
 		return dst, false, err
 	}
-	r.conn.db.SetInterrupt(ctx)
+	r.conn.underway(ctx)
 	r.ctx, r.budget, r.Out, r.start, r.Rows = ctx, b, dst, len(dst), 0
 	err = r.within(func() error {
 		done, err = r.page()
@@ -75,7 +75,7 @@ func (r *sqliteRows) next(ctx context.Context, b Budget, dst []byte) (out []byte
 // step goes on to the next row, unless it stands on one or there is none.
 func (r *sqliteRows) step() bool {
 	if !r.standing && !r.over {
-		r.standing = r.stmt.Step()
+		r.standing = r.conn.next(r.stmt)
 		r.over = !r.standing
 	}
 	return r.standing

@@ -20,7 +20,7 @@ func (c *sqliteConn) run(ctx context.Context, st *statement, q *abi.Query, b Bud
 		}
 	}()
 	defer c.guard(&err)
-	c.db.SetInterrupt(ctx)
+	c.underway(ctx)
 	r := run{answer: newAnswer(st, b, dst), conn: c, ctx: ctx, q: q}
 	if st.raw != nil {
 		err = c.underRaw(&rawScope{catalog: st.catalog, text: st.raw, reach: st.reach}, r.do)
@@ -155,7 +155,7 @@ func (r *run) write(several bool, statements func() error) error {
 // step runs the bound statement to its end and appends its rows.
 func (r *run) step() error {
 	var err error
-	for r.stmt.Step() {
+	for r.conn.next(r.stmt) {
 		if err = r.line(); err != nil {
 			break
 		}
@@ -174,6 +174,9 @@ func (r *run) line() error {
 	}
 	for i, column := range r.st.out {
 		r.column(r.stmt.Stmt, i, column.Type)
+	}
+	if err := r.stmt.Err(); err != nil {
+		return r.fail(err)
 	}
 	return r.end()
 }
