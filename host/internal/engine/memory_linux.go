@@ -23,6 +23,9 @@ const (
 	maxSurge = 64
 	// maxCopied is after how many copied pages all are dropped, so that those are found again that calls still write to.
 	maxCopied = 1 << 16
+	// hugeBytes is the size of a huge page on most processors. What a memory grows by gets them: the first write to one takes as long as those to
+	// 30 of the 512 small pages that it stands for. An image does not: it is shared, and what calls write of it is copied back page by page.
+	hugeBytes = 2 << 20
 )
 
 // mappedMemories maps memories from the operating system and images from a memfd, privately, so that the instances of a
@@ -78,11 +81,12 @@ func (ms *mappedMemories) close() error {
 }
 
 func (ms *mappedMemories) make(limit int64) (memory, error) {
-	reserved, err := unix.Mmap(-1, 0, int(limit), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	mapping, err := unix.Mmap(-1, 0, int(limit)+hugeBytes, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d bytes of address space: %w", limit, err)
 	}
-	return &mappedMemory{memories: ms, reserved: reserved}, nil
+	start := -int(uintptr(unsafe.Pointer(unsafe.SliceData(mapping)))) & (hugeBytes - 1)
+	return &mappedMemory{memories: ms, mapping: mapping, reserved: mapping[start : start+int(limit)]}, nil
 }
 
 func (ms *mappedMemories) take(_ memory, contents []byte) (image, error) {
@@ -150,7 +154,8 @@ func (i *mappedImage) close() error {
 // mappedMemory is a reservation of address space of which the beginning can be used.
 type mappedMemory struct {
 	memories *mappedMemories
-	reserved []byte
+	mapping  []byte // from the system
+	reserved []byte // the part of it that begins where a huge page can
 	used     uint64
 	// known are the pages that were private at the last scan, settled those before it.
 	known, settled []region
@@ -179,19 +184,26 @@ func (m *mappedMemory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if size > m.used {
-		if err := unix.Mprotect(m.reserved[m.used:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		end := size
+		if m.used > 0 { // grows: a page is huge if all of it can be used
+			end = min((size+hugeBytes-1)&^(hugeBytes-1), uint64(len(m.reserved)))
+		}
+		if err := unix.Mprotect(m.reserved[m.used:end], unix.PROT_READ|unix.PROT_WRITE); err != nil {
 			return nil
 		}
-		m.used = size
+		if from := (m.used + hugeBytes - 1) &^ (hugeBytes - 1); m.used > 0 && from < end {
+			_ = unix.Madvise(m.reserved[from:end], unix.MADV_HUGEPAGE) // a kernel without them has pages as ever
+		}
+		m.used = end
 	}
 	return m.reserved[:size:len(m.reserved)]
 }
 
 func (m *mappedMemory) Free() {
-	if m.reserved != nil {
+	if m.mapping != nil {
 		// It cannot fail for a mapping of our own.
-		_ = unix.Munmap(m.reserved)
-		m.reserved = nil
+		_ = unix.Munmap(m.mapping)
+		m.mapping, m.reserved = nil, nil
 	}
 }
 
