@@ -49,6 +49,13 @@ const (
 	miscTableFill  = 17
 )
 
+// Second bytes of opVector.
+const (
+	vectorLoad  = 0
+	vectorStore = 11
+	vectorConst = 12
+)
+
 // instr is one decoded instruction. The slices are reused by the next.
 type instr struct {
 	op  byte

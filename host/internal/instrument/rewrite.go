@@ -20,6 +20,9 @@ const (
 	// between two looks at the balance.
 	bulkInline = 4096
 	bulkChunk  = 65536
+	// unrolled is the most bytes of a known number that are filled or copied by vector instructions, vectorBytes what each of these does.
+	unrolled    = 320
+	vectorBytes = 16
 )
 
 // rewriter rewrites one body. In a region of loops without calls the balance is also kept in a local, which spares the
@@ -41,10 +44,20 @@ type rewriter struct {
 	// cached is the local with the balance, temp the first of three, wide the first of two of 64 bits.
 	cached, temp, wide uint32
 	loop               int
+	// last and before are the constants that the last instruction, and the one before it, left on the stack.
+	last, before constant
+	// room is how many more bytes may be written as vector instructions, of the whole module.
+	room int
 	// blocks are the body's, block the next of them, if the module is metered.
 	blocks []costBlock
 	block  int
 	open   []openBlock
+}
+
+// constant is the value of an i32.const.
+type constant struct {
+	value uint32
+	known bool
 }
 
 type frame struct {
@@ -62,6 +75,7 @@ func (w *rewriter) rewrite(b *bodyScan, f FuncType, out []byte) ([]byte, error) 
 	r := &reader{b: b.body, base: b.base}
 	w.out = out
 	w.depth, w.region, w.loop, w.since = 0, 0, 0, 0
+	w.before, w.last = constant{}, constant{}
 	w.locals(b, f, r)
 	w.frames = append(w.frames[:0], frame{op: opBlock, debt: unreached})
 	w.enter(b)
@@ -78,6 +92,11 @@ func (w *rewriter) rewrite(b *bodyScan, f FuncType, out []byte) ([]byte, error) 
 			return nil, r.err
 		}
 		if !w.special() {
+			w.before, w.last = w.last, constant{}
+			if w.in.op == opI32Const {
+				value := reader{b: r.b[:w.in.end], off: w.in.start + 1}
+				w.last = constant{uint32(value.signed(32)), true}
+			}
 			w.spend(w.in.weight())
 			if w.debt > maxDebt {
 				w.out = append(w.out, r.b[copied:r.off]...)
@@ -89,6 +108,7 @@ func (w *rewriter) rewrite(b *bodyScan, f FuncType, out []byte) ([]byte, error) 
 		w.out = append(w.out, r.b[copied:w.in.start]...)
 		copied = r.off
 		w.instr(b, r)
+		w.before, w.last = constant{}, constant{}
 		if w.debt > maxDebt {
 			w.settle(true)
 		}
@@ -356,10 +376,22 @@ func (w *rewriter) misc(r *reader) {
 	}
 }
 
-// bulkMemory leaves small operations to the original instruction and large ones to a helper.
+// bulkMemory leaves small operations to the original instruction and large ones to a helper. Small ones of a known size it writes as vector
+// instructions: the original calls a function of the host for a copy, and for a fill one after the other, 9 for 272 bytes.
 func (w *rewriter) bulkMemory(original []byte, helper uint32) {
-	if w.raw {
+	size := w.last.value
+	switch {
+	case w.raw, w.last.known && size <= bulkInline && (size < vectorBytes || size > unrolled || w.room < 0):
 		w.out = append(w.out, original...)
+		return
+	case w.last.known && size > bulkInline:
+		w.out = appendU32(append(w.out, opCall), helper)
+		return
+	case w.last.known && helper == w.copy:
+		w.unrollCopy(original, size)
+		return
+	case w.last.known && w.before.known:
+		w.unrollFill(size, byte(w.before.value))
 		return
 	}
 	for i := range uint32(3) {
@@ -372,6 +404,57 @@ func (w *rewriter) bulkMemory(original []byte, helper uint32) {
 	w.out = append(w.out, opElse)
 	w.pushTemps()
 	w.out = append(append(w.out, original...), opEnd)
+}
+
+// unrollCopy copies so many bytes, which are at least one vector's, unless the two regions overlap: these it leaves to the original.
+func (w *rewriter) unrollCopy(original []byte, size uint32) {
+	to, from := w.temp, w.temp+1
+	w.out = appendU32(append(w.out, opDrop, opLocalSet), from)
+	w.out = appendU32(append(w.out, opLocalSet), to)
+	get := func(local uint32) { w.out = appendU32(append(w.out, opLocalGet), local) }
+	number := func(n uint32) { w.out = appendS32(append(w.out, opI32Const), int32(n)) }
+	get(to)
+	get(from)
+	w.out = append(w.out, 0x6b) // i32.sub
+	number(size - 1)
+	w.out = append(w.out, 0x6a) // i32.add
+	number(2*size - 1)
+	w.out = append(w.out, 0x49, opIf, blockEmpty) // i32.lt_u
+	get(to)
+	get(from)
+	number(size)
+	w.out = append(append(w.out, original...), opElse)
+	w.vectors(size, func(at uint32) {
+		get(to)
+		get(from)
+		w.out = appendU32(append(w.out, opVector, vectorLoad, 0), at)
+		w.out = appendU32(append(w.out, opVector, vectorStore, 0), at)
+	})
+	w.out = append(w.out, opEnd)
+}
+
+// unrollFill writes a byte so many times.
+func (w *rewriter) unrollFill(size uint32, value byte) {
+	w.out = appendU32(append(w.out, opDrop, opDrop, opLocalSet), w.temp)
+	w.vectors(size, func(at uint32) {
+		w.out = appendU32(append(w.out, opLocalGet), w.temp)
+		w.out = append(w.out, opVector, vectorConst)
+		for range vectorBytes {
+			w.out = append(w.out, value)
+		}
+		w.out = appendU32(append(w.out, opVector, vectorStore, 0), at)
+	})
+}
+
+// vectors calls f with where vectors begin that together are so many bytes. The last comes first, so that it traps before anything is written if the memory ends
+// before it; the first may overlap the one after it.
+func (w *rewriter) vectors(size uint32, f func(at uint32)) {
+	start := len(w.out)
+	for end := size; end > vectorBytes; end -= vectorBytes {
+		f(end - vectorBytes)
+	}
+	f(0)
+	w.room -= len(w.out) - start
 }
 
 func (w *rewriter) pushTemps() {
