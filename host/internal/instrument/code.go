@@ -8,7 +8,7 @@ func (e *encoder) rewriteBodies() error {
 	}
 	out := make([]byte, 0, size+size/2+1024)
 	out = appendU32(out, uint32(len(e.bodies)+e.helpers()))
-	w := &rewriter{encoder: e, room: size / 2}
+	w := &rewriter{encoder: e, room: size/2 + vectorRoom}
 	var body []byte
 	var err error
 	for i := range e.bodies {

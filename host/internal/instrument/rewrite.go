@@ -20,9 +20,11 @@ const (
 	// between two looks at the balance.
 	bulkInline = 4096
 	bulkChunk  = 65536
-	// unrolled is the most bytes of a known number that are filled or copied by vector instructions, vectorBytes what each of these does.
+	// unrolled is the most bytes of a known number that are filled or copied by vector instructions, vectorBytes what each of these does. In a module
+	// they may take half of the size of its functions, and vectorRoom.
 	unrolled    = 320
 	vectorBytes = 16
+	vectorRoom  = 64 << 10
 )
 
 // rewriter rewrites one body. In a region of loops without calls the balance is also kept in a local, which spares the
