@@ -51,7 +51,6 @@ const (
 
 // Second bytes of opVector.
 const (
-	vectorLoad  = 0
 	vectorStore = 11
 	vectorConst = 12
 )

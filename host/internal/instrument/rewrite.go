@@ -20,9 +20,9 @@ const (
 	// between two looks at the balance.
 	bulkInline = 4096
 	bulkChunk  = 65536
-	// unrolled is the most bytes of a known number that are filled or copied by vector instructions, vectorBytes what each of these does. In a module
+	// unrolled is the most bytes of a known number that are filled by vector instructions, vectorBytes what each of these does. In a module
 	// they may take half of the size of its functions, and vectorRoom.
-	unrolled    = 320
+	unrolled    = 512
 	vectorBytes = 16
 	vectorRoom  = 64 << 10
 )
@@ -378,22 +378,22 @@ func (w *rewriter) misc(r *reader) {
 	}
 }
 
-// bulkMemory leaves small operations to the original instruction and large ones to a helper. Small ones of a known size it writes as vector
-// instructions: the original calls a function of the host for a copy, and for a fill one after the other, 9 for 272 bytes.
+// bulkMemory leaves small operations to the original instruction and large ones to a helper. Small fills of a known size it writes as vector
+// instructions: the original calls a function of the host again and again, 9 times for 272 bytes.
 func (w *rewriter) bulkMemory(original []byte, helper uint32) {
 	size := w.last.value
 	switch {
-	case w.raw, w.last.known && size <= bulkInline && (size < vectorBytes || size > unrolled || w.room < 0):
+	case w.raw:
 		w.out = append(w.out, original...)
 		return
 	case w.last.known && size > bulkInline:
 		w.out = appendU32(append(w.out, opCall), helper)
 		return
-	case w.last.known && helper == w.copy:
-		w.unrollCopy(original, size)
-		return
-	case w.last.known && w.before.known:
+	case w.last.known && w.before.known && helper == w.fill && size >= vectorBytes && size <= unrolled && w.room > 0:
 		w.unrollFill(size, byte(w.before.value))
+		return
+	case w.last.known:
+		w.out = append(w.out, original...)
 		return
 	}
 	for i := range uint32(3) {
@@ -408,54 +408,19 @@ func (w *rewriter) bulkMemory(original []byte, helper uint32) {
 	w.out = append(append(w.out, original...), opEnd)
 }
 
-// unrollCopy copies so many bytes, which are at least one vector's, unless the two regions overlap: these it leaves to the original.
-func (w *rewriter) unrollCopy(original []byte, size uint32) {
-	to, from := w.temp, w.temp+1
-	w.out = appendU32(append(w.out, opDrop, opLocalSet), from)
-	w.out = appendU32(append(w.out, opLocalSet), to)
-	get := func(local uint32) { w.out = appendU32(append(w.out, opLocalGet), local) }
-	number := func(n uint32) { w.out = appendS32(append(w.out, opI32Const), int32(n)) }
-	get(to)
-	get(from)
-	w.out = append(w.out, 0x6b) // i32.sub
-	number(size - 1)
-	w.out = append(w.out, 0x6a) // i32.add
-	number(2*size - 1)
-	w.out = append(w.out, 0x49, opIf, blockEmpty) // i32.lt_u
-	get(to)
-	get(from)
-	number(size)
-	w.out = append(append(w.out, original...), opElse)
-	w.vectors(size, func(at uint32) {
-		get(to)
-		get(from)
-		w.out = appendU32(append(w.out, opVector, vectorLoad, 0), at)
-		w.out = appendU32(append(w.out, opVector, vectorStore, 0), at)
-	})
-	w.out = append(w.out, opEnd)
-}
-
-// unrollFill writes a byte so many times.
+// unrollFill writes a byte so many times. The last vector comes first, so that it traps before anything is written if the memory ends before it; the first
+// may overlap the one after it.
 func (w *rewriter) unrollFill(size uint32, value byte) {
+	start := len(w.out)
 	w.out = appendU32(append(w.out, opDrop, opDrop, opLocalSet), w.temp)
-	w.vectors(size, func(at uint32) {
+	for at := int64(size) - vectorBytes; at > -vectorBytes; at -= vectorBytes {
 		w.out = appendU32(append(w.out, opLocalGet), w.temp)
 		w.out = append(w.out, opVector, vectorConst)
 		for range vectorBytes {
 			w.out = append(w.out, value)
 		}
-		w.out = appendU32(append(w.out, opVector, vectorStore, 0), at)
-	})
-}
-
-// vectors calls f with where vectors begin that together are so many bytes. The last comes first, so that it traps before anything is written if the memory ends
-// before it; the first may overlap the one after it.
-func (w *rewriter) vectors(size uint32, f func(at uint32)) {
-	start := len(w.out)
-	for end := size; end > vectorBytes; end -= vectorBytes {
-		f(end - vectorBytes)
+		w.out = appendU32(append(w.out, opVector, vectorStore, 0), uint32(max(at, 0)))
 	}
-	f(0)
 	w.room -= len(w.out) - start
 }
 
