@@ -38,8 +38,8 @@ type sqliteConn struct {
 	raw *rawScope
 }
 
-// interrupts is the context of a statement. Of rows, only each eighth's step asks the call's own: to ask takes as long as many a step. The
-// instructions of the statement ask it besides, a thousand at a time.
+// interrupts is the context of a statement. Of rows, only each eighth's step asks the call's own, which takes as long as many a step, and the first does not:
+// who took the connection has just asked. The instructions of the statement ask it besides, a thousand at a time.
 type interrupts struct {
 	context.Context
 	steps  uint8
@@ -63,7 +63,7 @@ func (i *interrupts) Err() error {
 
 // underway has what the statement does from here on end with ctx.
 func (c *sqliteConn) underway(ctx context.Context) {
-	c.ending = interrupts{Context: ctx}
+	c.ending = interrupts{Context: ctx, steps: 1}
 	c.db.SetInterrupt(&c.ending)
 }
 

@@ -248,10 +248,17 @@ func (tx *Tx) closeCursors(level int) {
 
 // take waits for the turn of a transaction that is still open.
 func (tx *Tx) take(ctx context.Context) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
 	select {
 	case tx.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ended(ctx)
+	default: // to be told when a context ends may take a timer, which is made only for who waits
+		select {
+		case tx.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ended(ctx)
+		}
 	}
 	if tx.session == nil {
 		tx.give()
