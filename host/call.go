@@ -29,7 +29,7 @@ type call struct {
 
 	starting bool // _initialize runs
 
-	asked abi.Query // memory for the query that runs; what it refers to is never used again
+	asked abi.Query // memory for the query that runs, see blank
 
 	hostCalls, requests, logLines int64 // used so far
 
@@ -56,6 +56,25 @@ func (c *call) room(resp []byte) []byte {
 	return resp
 }
 
+// keepItems is how many columns and conditions of a query stay with a pooled call.
+const keepItems = 16
+
+// blank is a query to decode into, with room for columns and conditions, which nobody keeps once the query has run. Nothing of the last query, which was
+// another tenant's maybe, is left in it.
+func (c *call) blank() *abi.Query {
+	columns, where := c.asked.Columns[:0], c.asked.Where[:0]
+	if cap(columns) > keepItems {
+		columns = nil
+	}
+	if cap(where) > keepItems {
+		where = nil
+	}
+	clear(columns[:cap(columns)])
+	clear(where[:cap(where)])
+	c.asked = abi.Query{Columns: columns, Where: where}
+	return &c.asked
+}
+
 func newCall(rev *revision, kind abi.EventKind, id string) *call {
 	c := calls.Get().(*call)
 	c.rev, c.kind, c.id = rev, kind, id
@@ -80,7 +99,11 @@ func (c *call) end() {
 	if cap(spare) > keepAnswer {
 		spare = nil
 	}
-	*c = call{input: small(c.input), output: small(c.output), spare: spare, txs: c.txs[:0], cursors: c.cursors[:0]}
+	asked := c.blank()
+	*c = call{
+		input: small(c.input), output: small(c.output), spare: spare, asked: abi.Query{Columns: asked.Columns, Where: asked.Where},
+		txs: c.txs[:0], cursors: c.cursors[:0],
+	}
 	calls.Put(c)
 }
 

@@ -141,8 +141,7 @@ func (c *call) budget() database.Budget {
 }
 
 func dbQuery(c *call, req, resp []byte) ([]byte, error) {
-	q := &c.asked
-	*q = abi.Query{}
+	q := c.blank()
 	if err := decode(req, q); err != nil {
 		return nil, err
 	}

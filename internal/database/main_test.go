@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/odac-run/odachost/abi"
@@ -69,10 +70,18 @@ type querier interface {
 	Query(ctx context.Context, q *abi.Query, b Budget, dst []byte) ([]byte, error)
 }
 
-// query runs q and decodes the answer.
+// query runs q and decodes the answer. The lists that q consists of are somebody else's afterwards, as the host's are: nothing may keep them.
 func query(db querier, q *abi.Query) (abi.Result, error) {
 	var result abi.Result
-	b, err := db.Query(context.Background(), q, Budget{}, nil)
+	lent := *q
+	lent.Columns, lent.Where = slices.Clone(q.Columns), slices.Clone(q.Where)
+	b, err := db.Query(context.Background(), &lent, Budget{}, nil)
+	for i := range lent.Columns {
+		lent.Columns[i] = abi.Column{Name: "of another query"}
+	}
+	for i := range lent.Where {
+		lent.Where[i] = abi.Cond{Column: "of another query"}
+	}
 	if err != nil {
 		return result, err
 	}

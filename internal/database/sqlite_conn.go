@@ -27,6 +27,8 @@ type sqliteConn struct {
 	clock    uint64 // counts uses of prepared
 
 	ending interrupts
+	// running is memory for the execution of a statement, of which there is one at a time.
+	running run
 
 	// trusted: the statement being prepared is the program's own, so that the authorizer lets it reach reserved tables and pragmas.
 	trusted bool

@@ -21,7 +21,9 @@ func (c *sqliteConn) run(ctx context.Context, st *statement, q *abi.Query, b Bud
 	}()
 	defer c.guard(&err)
 	c.underway(ctx)
-	r := run{answer: newAnswer(st, b, dst), conn: c, ctx: ctx, q: q}
+	r := &c.running
+	*r = run{answer: newAnswer(st, b, dst), conn: c, ctx: ctx, q: q}
+	defer func() { *r = run{} }()
 	if st.raw != nil {
 		err = c.underRaw(&rawScope{catalog: st.catalog, text: st.raw, reach: st.reach}, r.do)
 	} else {
