@@ -177,6 +177,72 @@ func generate(seed1, seed2 uint64) []byte {
 	return m.bytes()
 }
 
+// generateDispatches makes modules of functions as Go's compiler makes them: a loop around blocks, one of which a br_table enters by the number in a local.
+// Each block writes where it is to memory, and goes on to the next or, by one of many ways, back to the loop.
+func generateDispatches(seed1, seed2 uint64) []byte {
+	const acc, pc, count, other = 0, 1, 2, 3
+	r := rand.New(rand.NewPCG(seed1, seed2))
+	var m wasmModule
+	t := m.typ([]byte{I32}, []byte{I32})
+	m.memory = []byte{0, 1}
+	m.globals = [][]byte{{I32, 1, 0x41, 3, 0x0b}}
+	for fn := range genFuncs {
+		blocks, numbers := 1+r.IntN(12), 1+r.IntN(20)
+		g := &generator{Rand: r}
+		g.emit(0x02, 0x40, 0x03, 0x40)
+		for range blocks {
+			g.emit(0x02, 0x40)
+		}
+		selector := []int{pc, pc, pc, other}[r.IntN(4)]
+		switch r.IntN(10) { // not what Go writes: the dispatch does more
+		case 0:
+			g.emit(0x20, acc, 0x41, 1, 0x6a, 0x21, acc, 0x20, selector)
+		case 1:
+			g.emit(0x20, selector, 0x20, acc, 0x41, 1, 0x71, 0x73)
+		case 2:
+			g.emit(0x20, selector, 0x20, acc, 0x41, 1, 0x6a, 0x21, acc)
+		default:
+			g.emit(0x20, selector)
+		}
+		g.emit(0x0e, numbers)
+		for range numbers + 1 {
+			if target := r.IntN(blocks + 1); target < blocks {
+				g.emit(target)
+			} else {
+				g.emit(blocks + 1) // beyond the loop
+			}
+		}
+		for i := range blocks {
+			loop := blocks - 1 - i
+			number := r.IntN(numbers + 2)
+			cond := []any{0x20, acc, 0x41, 1 << r.IntN(5), 0x71}
+			g.emit(0x0b, 0x20, count, 0x41, 1, 0x6a, 0x22, count, 0x41, 0xf0, 0, 0x4a, 0x0d, loop+1) // at most 112 steps
+			g.emit(0x20, count, 0x41, i, 0x3a, 0, 0, 0x20, acc, 0x41, 5, 0x6c, 0x41, i+1, 0x6a, 0x21, acc)
+			switch r.IntN(11) {
+			case 0, 1:
+				g.emit(0x41, number, 0x21, pc, 0x0c, loop)
+			case 2, 3, 4:
+				g.emit(cat(cond...), 0x04, 0x40, 0x41, number, 0x21, pc, 0x0c, loop+1, 0x0b)
+			case 5:
+				g.emit(0x20, acc, 0x41, 15, 0x71, 0x21, pc, 0x0c, loop)
+			case 6:
+				g.emit(cat(cond...), 0x04, 0x40, 0x41, number, 0x21, other, 0x0c, loop+1, 0x0b)
+			case 7:
+				g.emit(0x41, number, 0x21, pc, 0x41, 3, 0x21, acc, 0x0c, loop)
+			case 8:
+				g.emit(0x41, number, 0x21, pc, cat(cond...), 0x0d, loop)
+			case 9:
+				g.emit(0x02, 0x40, 0x41, number, 0x22, pc, 0x04, 0x40, 0x41, number, 0x21, pc, 0x0c, loop+2, 0x0b, 0x0b)
+			case 10:
+				g.emit(0x41, number, 0x21, pc, 0x20, acc, 0x41, 15, 0x71, 0x22, pc, 0x1a, 0x0c, loop)
+			}
+		}
+		g.emit(0x0b, 0x0b, 0x20, acc)
+		m.fn(fmt.Sprint("f", fn), t, 3, g.code)
+	}
+	return m.bytes()
+}
+
 // FuzzDifferential runs generated modules as they are and instrumented, and compares results, traps, the global and
 // memory.
 func FuzzDifferential(f *testing.F) {
@@ -185,6 +251,9 @@ func FuzzDifferential(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
 		wasm := generate(seed1, seed2)
+		if seed2%3 == 1 {
+			wasm = generateDispatches(seed1, seed2)
+		}
 		plain := observe(t, wasm, "")
 		for what, rewrite := range map[string]rewriting{"instrumented": instrument.Module, "metered": instrument.Metered} {
 			out, info, err := rewrite(wasm, instrument.Limits{})

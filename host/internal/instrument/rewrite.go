@@ -48,6 +48,10 @@ type rewriter struct {
 	loop               int
 	// last and before are the constants that the last instruction, and the one before it, left on the stack.
 	last, before constant
+	// assigned and prelude are of [rewriter.direct]; serial counts frames.
+	assigned assignment
+	prelude  prelude
+	serial   int
 	// room is how many more bytes may be written as vector instructions, of the whole module.
 	room int
 	// blocks are the body's, block the next of them, if the module is metered.
@@ -70,6 +74,8 @@ type frame struct {
 	debt, saved       int
 	since, savedSince int
 	region            bool
+	serial            int
+	dispatch          *dispatch // of a loop
 }
 
 // rewrite appends the new body, without its size.
@@ -77,7 +83,7 @@ func (w *rewriter) rewrite(b *bodyScan, f FuncType, out []byte) ([]byte, error) 
 	r := &reader{b: b.body, base: b.base}
 	w.out = out
 	w.depth, w.region, w.loop, w.since = 0, 0, 0, 0
-	w.before, w.last = constant{}, constant{}
+	w.before, w.last, w.assigned, w.prelude = constant{}, constant{}, assignment{}, prelude{}
 	w.locals(b, f, r)
 	w.frames = append(w.frames[:0], frame{op: opBlock, debt: unreached})
 	w.enter(b)
@@ -94,11 +100,7 @@ func (w *rewriter) rewrite(b *bodyScan, f FuncType, out []byte) ([]byte, error) 
 			return nil, r.err
 		}
 		if !w.special() {
-			w.before, w.last = w.last, constant{}
-			if w.in.op == opI32Const {
-				value := reader{b: r.b[:w.in.end], off: w.in.start + 1}
-				w.last = constant{uint32(value.signed(32)), true}
-			}
+			w.follow(r)
 			w.spend(w.in.weight())
 			if w.debt > maxDebt {
 				w.out = append(w.out, r.b[copied:r.off]...)
@@ -110,7 +112,7 @@ func (w *rewriter) rewrite(b *bodyScan, f FuncType, out []byte) ([]byte, error) 
 		w.out = append(w.out, r.b[copied:w.in.start]...)
 		copied = r.off
 		w.instr(b, r)
-		w.before, w.last = constant{}, constant{}
+		w.preludeAfter(r)
 		if w.debt > maxDebt {
 			w.settle(true)
 		}
@@ -284,6 +286,9 @@ func (w *rewriter) instr(b *bodyScan, r *reader) {
 	case opBlock, opIf, opLoop, opElse, opEnd:
 		w.structure(b, r)
 	case opBr, opBrIf:
+		if in.op == opBr {
+			w.direct()
+		}
 		w.spend(in.weight())
 		w.settleBefore(r, in.idx)
 		w.out = appendU32(append(w.out, in.op), w.branch(r, in.idx))

@@ -35,7 +35,8 @@ func (w *rewriter) structure(b *bodyScan, r *reader) {
 
 func (w *rewriter) push(f frame, labels int) {
 	w.depth += labels
-	f.label = w.depth
+	w.serial++
+	f.label, f.serial = w.depth, w.serial
 	w.frames = append(w.frames, f)
 }
 
