@@ -67,6 +67,17 @@ func (w *rewriter) direct() {
 	}
 }
 
+// enterFirst goes to the first block of a dispatch without it: most calls begin there, and a processor foresees that.
+func (w *rewriter) enterFirst(r *reader) {
+	p, labels := w.prelude, w.in.labels
+	if !p.selected || len(labels) < 3 || len(w.frames)-1-int(labels[0]) <= p.loop {
+		return
+	}
+	w.out = append(w.out, opI32Eqz)
+	w.out = appendU32(append(w.out, opBrIf), w.branch(r, labels[0]))
+	w.out = appendU32(append(w.out, opLocalGet), p.selector)
+}
+
 // preludeAfter follows an instruction that [rewriter.instr] has written.
 func (w *rewriter) preludeAfter(r *reader) {
 	in, p := &w.in, w.prelude

@@ -27,6 +27,7 @@ const (
 	opTableSet           = 0x26
 	opMemoryGrow         = 0x40
 	opI32Const           = 0x41
+	opI32Eqz             = 0x45
 	opI64Eqz             = 0x50
 	opRefFunc            = 0xd2
 	opMisc               = 0xfc

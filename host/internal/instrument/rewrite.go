@@ -345,6 +345,7 @@ func (w *rewriter) brTable(r *reader) {
 	for _, l := range w.in.labels {
 		w.settleBefore(r, l)
 	}
+	w.enterFirst(r)
 	w.out = appendU32(append(w.out, opBrTable), uint32(len(w.in.labels)-1))
 	for _, l := range w.in.labels {
 		w.out = appendU32(w.out, w.branch(r, l))
