@@ -32,69 +32,72 @@ func bulkModule(before int) []byte {
 // TestBulkOfKnownSize: fills and copies whose size the module says do what they did, also where the regions overlap or the memory ends, and where there were
 // so many of them before that the instrumentation has no more room.
 func TestBulkOfKnownSize(t *testing.T) {
-	const end = 2 * pageBytes
 	for _, before := range []int{0, 300} {
-		plain := bulkModule(before)
-		out, _, err := instrument.Module(plain, instrument.Limits{})
+		t.Run(fmt.Sprint("after ", before), func(t *testing.T) { testBulk(t, bulkModule(before)) })
+	}
+}
+
+func testBulk(t *testing.T, plain []byte) {
+	const end = 2 * pageBytes
+	out, _, err := instrument.Module(plain, instrument.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	metered, _, err := instrument.Metered(plain, instrument.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vectors := bytes.Count(out, []byte{0xfd, 11, 0}); vectors < 50 || vectors > 4000 {
+		t.Errorf("%d vector instructions", vectors)
+	}
+	ctx := context.Background()
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features))
+	defer rt.Close(ctx)
+	tick := api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = instrument.Budget })
+	if _, err := rt.NewHostModuleBuilder(instrument.TickModule).NewFunctionBuilder().
+		WithGoFunction(tick, []ValueType{I32}, []ValueType{I32}).Export(instrument.TickName).Instantiate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var mods []api.Module
+	for i, wasm := range [][]byte{plain, out, metered} {
+		mod, err := rt.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName(fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		metered, _, err := instrument.Metered(plain, instrument.Limits{})
-		if err != nil {
-			t.Fatal(err)
+		memory, _ := mod.Memory().Read(0, end)
+		for at := range memory {
+			memory[at] = byte(at*7 + at>>8)
 		}
-		if vectors := bytes.Count(out, []byte{0xfd, 11, 0}); vectors < 50 || vectors > 4000 {
-			t.Errorf("%d vector instructions", vectors)
-		}
-		ctx := context.Background()
-		rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features))
-		defer rt.Close(ctx)
-		tick := api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = instrument.Budget })
-		if _, err := rt.NewHostModuleBuilder(instrument.TickModule).NewFunctionBuilder().
-			WithGoFunction(tick, []ValueType{I32}, []ValueType{I32}).Export(instrument.TickName).Instantiate(ctx); err != nil {
-			t.Fatal(err)
-		}
-		var mods []api.Module
-		for i, wasm := range [][]byte{plain, out, metered} {
-			mod, err := rt.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName(fmt.Sprint(i)))
+		mods = append(mods, mod)
+	}
+	run := func(name string, args ...uint64) {
+		t.Helper()
+		var want string
+		for i, mod := range mods {
+			_, err := mod.ExportedFunction(name).Call(ctx, args...)
+			got := "done"
 			if err != nil {
-				t.Fatal(err)
+				got = newTrap(err).Reason
 			}
-			memory, _ := mod.Memory().Read(0, end)
-			for at := range memory {
-				memory[at] = byte(at*7 + at>>8)
+			if i == 0 {
+				want = got
+			} else if got != want {
+				t.Fatalf("%s %v: %s, want %s", name, args, got, want)
 			}
-			mods = append(mods, mod)
-		}
-		run := func(name string, args ...uint64) {
-			t.Helper()
-			var want string
-			for i, mod := range mods {
-				_, err := mod.ExportedFunction(name).Call(ctx, args...)
-				got := "done"
-				if err != nil {
-					got = newTrap(err).Reason
-				}
-				if i == 0 {
-					want = got
-				} else if got != want {
-					t.Fatalf("%s %v: %s, want %s", name, args, got, want)
-				}
-				first, _ := mods[0].Memory().Read(0, end)
-				if memory, _ := mod.Memory().Read(0, end); !bytes.Equal(memory, first) {
-					t.Fatalf("%s %v: the memory is another one", name, args)
-				}
+			first, _ := mods[0].Memory().Read(0, end)
+			if memory, _ := mod.Memory().Read(0, end); !bytes.Equal(memory, first) {
+				t.Fatalf("%s %v: the memory is another one", name, args)
 			}
 		}
-		for _, n := range bulkSizes {
-			size := fmt.Sprint(n)
-			at := []uint64{0, 5, 1000, uint64(1000 + n - 1), uint64(1000 + n), uint64(1000 + n/2), 1001, 999, end - uint64(n), end - uint64(n) + 1, end - 1, end, 1<<32 - 1, (1<<32 - uint64(n)) & (1<<32 - 1)}
-			for _, to := range at {
-				run("f"+size, to)
-				run("v"+size, to, 77)
-				for _, from := range at {
-					run("c"+size, to, from)
-				}
+	}
+	for _, n := range bulkSizes {
+		size := fmt.Sprint(n)
+		at := []uint64{0, 5, 1000, uint64(1000 + n - 1), uint64(1000 + n), uint64(1000 + n/2), 1001, 999, end - uint64(n), end - uint64(n) + 1, end - 1, end, 1<<32 - 1, (1<<32 - uint64(n)) & (1<<32 - 1)}
+		for _, to := range at {
+			run("f"+size, to)
+			run("v"+size, to, 77)
+			for _, from := range at {
+				run("c"+size, to, from)
 			}
 		}
 	}
