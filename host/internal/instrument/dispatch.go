@@ -15,6 +15,9 @@ type dispatch struct {
 	targets  []place
 }
 
+// maxTargets is the most blocks of a dispatch that is followed; Go's largest functions have some thousand.
+const maxTargets = 1 << 16
+
 // place is a frame, while it is open.
 type place struct {
 	frame  int // index in frames; 0 is none
@@ -88,7 +91,7 @@ func (w *rewriter) preludeAfter(r *reader) {
 		w.prelude.loop = len(w.frames) - 1
 	case in.op == opBlock && plain && !p.selected:
 		w.prelude = p
-	case in.op == opBrTable && p.selected:
+	case in.op == opBrTable && p.selected && len(in.labels) <= maxTargets:
 		d := &dispatch{selector: p.selector, targets: make([]place, len(in.labels))}
 		for i, label := range in.labels {
 			if at := len(w.frames) - 1 - int(label); at > p.loop {
