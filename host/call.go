@@ -62,6 +62,13 @@ const keepItems = 16
 // blank is a query to decode into, with room for columns and conditions, which nobody keeps once the query has run. Nothing of the last query, which was
 // another tenant's maybe, is left in it.
 func (c *call) blank() *abi.Query {
+	columns, where := c.lists()
+	c.asked = abi.Query{Columns: columns, Where: where}
+	return &c.asked
+}
+
+// lists are those of the last query, cleared.
+func (c *call) lists() ([]abi.Column, []abi.Cond) {
 	columns, where := c.asked.Columns[:0], c.asked.Where[:0]
 	if cap(columns) > keepItems {
 		columns = nil
@@ -71,8 +78,7 @@ func (c *call) blank() *abi.Query {
 	}
 	clear(columns[:cap(columns)])
 	clear(where[:cap(where)])
-	c.asked = abi.Query{Columns: columns, Where: where}
-	return &c.asked
+	return columns, where
 }
 
 func newCall(rev *revision, kind abi.EventKind, id string) *call {
@@ -99,9 +105,9 @@ func (c *call) end() {
 	if cap(spare) > keepAnswer {
 		spare = nil
 	}
-	asked := c.blank()
+	columns, where := c.lists()
 	*c = call{
-		input: small(c.input), output: small(c.output), spare: spare, asked: abi.Query{Columns: asked.Columns, Where: asked.Where},
+		input: small(c.input), output: small(c.output), spare: spare, asked: abi.Query{Columns: columns, Where: where},
 		txs: c.txs[:0], cursors: c.cursors[:0],
 	}
 	calls.Put(c)

@@ -151,6 +151,56 @@ func overwrite(t *testing.T, path string, data []byte) {
 	}
 }
 
+// endsAfter is a context that ends once it was asked so often whether it has.
+type endsAfter struct {
+	context.Context
+	asks int
+}
+
+func (e *endsAfter) Err() error {
+	if e.asks--; e.asks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A call that ends while its rows are read, or before it wrote, is told so, although not each row asks.
+func TestEndsBetweenRows(t *testing.T) {
+	db := newDB(t)
+	for range 40 {
+		must(t, db, insert("log", "what", "x"))
+	}
+	for _, c := range []struct {
+		q     *abi.Query
+		asks  int
+		errno abi.Errno
+	}{
+		{&abi.Query{Table: "log"}, 2, abi.ErrnoCanceled},
+		{&abi.Query{Table: "log"}, 40, abi.ErrnoOK}, // fewer than its rows
+		{insert("log", "what", "late"), 0, abi.ErrnoCanceled},
+	} {
+		conn, err := db.engine.(*sqlite).take(t.Context(), c.q.Verb != abi.VerbSelect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := db.Catalog().compile(db.engine.dialect(), c.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := &endsAfter{t.Context(), c.asks}
+		if _, err = conn.run(ctx, st, c.q, Budget{}.withDefaults(), nil); errnoOf(err) != c.errno {
+			t.Errorf("%s with %d asks: %v", c.q.Verb, c.asks, err)
+		}
+		if c.errno == abi.ErrnoOK && c.asks-ctx.asks > 10 {
+			t.Errorf("40 rows asked %d times", c.asks-ctx.asks)
+		}
+		conn.release()
+	}
+	if n := len(must(t, db, &abi.Query{Table: "log"}).Rows); n != 40 {
+		t.Errorf("%d rows", n)
+	}
+}
+
 // A statement that needs more memory than a connection has costs the connection, not the program.
 func TestOutOfMemory(t *testing.T) {
 	db := newDB(t)

@@ -40,8 +40,8 @@ type sqliteConn struct {
 	raw *rawScope
 }
 
-// interrupts is the context of a statement. Of rows, only each eighth's step asks the call's own, which takes as long as many a step, and the first does not:
-// who took the connection has just asked. The instructions of the statement ask it besides, a thousand at a time.
+// interrupts is the context of a statement. Of rows, only each eighth's step asks the call's own, which takes as long as many a step, and the first does not
+// if the connection only reads: who took it has just asked. The instructions of the statement ask it besides, a thousand at a time.
 type interrupts struct {
 	context.Context
 	steps  uint8
@@ -65,7 +65,10 @@ func (i *interrupts) Err() error {
 
 // underway has what the statement does from here on end with ctx.
 func (c *sqliteConn) underway(ctx context.Context) {
-	c.ending = interrupts{Context: ctx, steps: 1}
+	c.ending = interrupts{Context: ctx}
+	if !c.write {
+		c.ending.steps = 1
+	}
 	c.db.SetInterrupt(&c.ending)
 }
 
